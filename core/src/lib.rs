@@ -1,0 +1,31 @@
+//! reqbus-core: what an API or LLM gateway hosts in its own process.
+//!
+//! * [`Bus`]: each finished request becomes an event; dashboards, loggers and metrics subscribe,
+//!   live or resuming after a disconnect. A slow reader never slows a publisher down, and always
+//!   learns exactly what it missed.
+//!
+//! The rooms, from the ground up (a room imports only from lower floors):
+//!
+//! | floor | room | what it holds |
+//! |---|---|---|
+//! | 1 | `sync`, [`time`], [`error`], [`fork`] | locks and atomics with their loom faces, clocks, errors, the at-fork generation |
+//! | 2 | [`event`], [`bell`] | the immutable event and its ids; readiness |
+//! | 3 | [`wire`] | JSON, SSE frames, NDJSON, made once per event |
+//! | 4 | [`bus`] | log, filters, fan-out, resume, batches, subscriptions, audiences, statuses |
+//!
+//! Nothing here spawns a thread before a feature needs one, reads an environment variable, installs
+//! a signal handler or prints. The one global effect is an at-fork handler ([`fork`]).
+
+pub mod bell;
+pub mod bus;
+pub mod error;
+pub mod event;
+pub mod fork;
+pub(crate) mod sync;
+pub mod time;
+pub mod wire;
+
+pub use bell::Bell;
+pub use bus::{Batch, Bus, Item, Subscription};
+pub use error::{Error, ErrorKind};
+pub use event::{Event, EventId, NewEvent, RequestEvent};
