@@ -1,0 +1,304 @@
+//! The one block of an event: header, encoding slots, kind, key and payload in one allocation.
+//!
+//! # The reference word
+//!
+//! | bits | meaning |
+//! |---|---|
+//! | 0 … 39 | references held outside the log, plus [`IN_LOG`] while the log holds the event |
+//! | 40 … 63 | bytes of the texts made of this event so far, in units of 64 |
+//!
+//! A log hands out references under its lock without touching this word: it *lends* them, and counts
+//! them in its own slot ([`LogRef::lend`]). A lent reference is an ordinary [`Event`]; whoever drops it
+//! subtracts one here, which [`IN_LOG`] keeps from reaching zero. When the log lets go of the event it
+//! settles the account in one step: minus `IN_LOG`, plus what it lent ([`LogRef::retire`]). So a
+//! reader that takes a batch and gives it back pays two plain additions per event, no atomic one.
+//!
+//! The size of the texts sits in the same word so that whether a text was made before or after the log
+//! let go has one answer: whoever sees `IN_LOG` set adds to the log's account, and `retire` takes from
+//! it exactly what was added.
+
+use std::alloc::{Layout, alloc, dealloc};
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::sync::OnceLock;
+
+use super::event::Event;
+use super::id::EventId;
+use crate::sync::{AtomicU64, Ordering, fence};
+
+/// The log's own weight in the count: more than there can be references (each takes 8 bytes).
+const IN_LOG: u64 = 1 << 39;
+const COUNT: u64 = (1 << 40) - 1;
+const TEXT_SHIFT: u32 = 40;
+const TEXT_UNIT: usize = 64;
+/// How many texts an event can have: one per cached form of `wire::Form`.
+pub(crate) const FORMS: usize = 3;
+
+/// What the bytes after the header are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Sort {
+    Json,
+    Text,
+    Bytes,
+    Request,
+}
+
+/// The header. The kind, the key and the payload follow it in the same allocation.
+#[repr(C)]
+pub(super) struct Block {
+    refs: AtomicU64,
+    pub(super) id: EventId,
+    pub(super) time_ns: u64,
+    pub(super) arrived_ns: u64,
+    pub(super) forms: [OnceLock<Box<[u8]>>; FORMS],
+    payload_len: u32,
+    kind_len: u8,
+    key_len: u8,
+    pub(super) sort: Sort,
+}
+
+const _: () = assert!(super::MAX_KIND <= u8::MAX as usize && super::MAX_KEY <= u8::MAX as usize);
+const _: () = assert!(super::MAX_PAYLOAD <= u32::MAX as usize);
+
+/// The parts of a block that follow its header.
+pub(super) struct Parts<'a> {
+    pub(super) kind: &'a str,
+    pub(super) key: &'a str,
+    pub(super) sort: Sort,
+    pub(super) payload_len: usize,
+}
+
+fn layout(tail_len: usize) -> Option<Layout> {
+    let size = size_of::<Block>().checked_add(tail_len)?;
+    Layout::from_size_align(size, align_of::<Block>()).ok()
+}
+
+impl Block {
+    fn tail_len(&self) -> usize {
+        self.kind_len as usize + self.key_len as usize + self.payload_len as usize
+    }
+
+    /// Size of the allocation, in bytes.
+    pub(super) fn size(&self) -> usize {
+        size_of::<Self>() + self.tail_len()
+    }
+}
+
+/// The kind, the key and the payload of the block.
+pub(super) fn tail(block: &NonNull<Block>) -> (&[u8], &[u8], &[u8]) {
+    // SAFETY: a `NonNull<Block>` in this module is only ever held by somebody who owns a reference,
+    // so the block is alive for as long as the borrow; `allocate` wrote all `tail_len` bytes after
+    // the header before the pointer was handed out, and nobody writes them again.
+    let (header, bytes) = unsafe {
+        let header = block.as_ref();
+        let start = block.as_ptr().add(1).cast::<u8>();
+        (header, std::slice::from_raw_parts(start, header.tail_len()))
+    };
+    let (kind, rest) = bytes.split_at(header.kind_len as usize);
+    let (key, payload) = rest.split_at(header.key_len as usize);
+    (kind, key, payload)
+}
+
+/// Makes a block with one reference and no id yet; `fill` is given a writer for the payload, which must
+/// put exactly `parts.payload_len` bytes (what it leaves out is zero, what is too much is cut).
+/// `None` when the allocator has no memory.
+pub(super) fn allocate(
+    parts: &Parts<'_>,
+    time_ns: u64,
+    fill: impl FnOnce(&mut dyn FnMut(&[u8])),
+) -> Option<NonNull<Block>> {
+    let tail_len = parts.kind.len() + parts.key.len() + parts.payload_len;
+    let layout = layout(tail_len)?;
+    // SAFETY: the layout's size is not zero, it holds a header.
+    let memory = unsafe { alloc(layout) };
+    let block = NonNull::new(memory.cast::<Block>())?;
+    let header = Block {
+        refs: AtomicU64::new(1),
+        id: EventId { epoch: 0, seq: 0 },
+        time_ns,
+        arrived_ns: 0,
+        forms: [const { OnceLock::new() }; FORMS],
+        payload_len: parts.payload_len as u32,
+        kind_len: parts.kind.len() as u8,
+        key_len: parts.key.len() as u8,
+        sort: parts.sort,
+    };
+    // SAFETY: `memory` is fresh, aligned for a `Block` and `size_of::<Block>() + tail_len` long.
+    let tail = unsafe {
+        block.as_ptr().write(header);
+        block.as_ptr().add(1).cast::<u8>()
+    };
+    let mut at = 0;
+    let mut put = |bytes: &[u8]| {
+        let len = bytes.len().min(tail_len - at);
+        // SAFETY: `at + len <= tail_len`, so the target lies in the allocation, which nobody else
+        // knows yet and which therefore cannot overlap `bytes`.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), tail.add(at), len) };
+        at += len;
+    };
+    put(parts.kind.as_bytes());
+    put(parts.key.as_bytes());
+    fill(&mut put);
+    let missing = tail_len - at;
+    // SAFETY: the last `missing` bytes of the allocation, still unknown to others.
+    unsafe { tail.add(at).write_bytes(0, missing) };
+    Some(block)
+}
+
+/// Sets the id and the arrival of a block that nobody else knows yet.
+pub(super) fn seal(block: &mut NonNull<Block>, id: EventId, arrived_ns: u64) {
+    // SAFETY: only `Draft` calls this, with a block of one reference that it alone holds.
+    let header = unsafe { block.as_mut() };
+    header.id = id;
+    header.arrived_ns = arrived_ns;
+}
+
+fn free(block: NonNull<Block>) {
+    // SAFETY: the caller took the last reference out of the count, so nobody else can reach the
+    // block; the layout is the one it was allocated with, because the lengths never change.
+    unsafe {
+        let size = block.as_ref().size();
+        std::ptr::drop_in_place(block.as_ptr());
+        dealloc(
+            block.as_ptr().cast(),
+            Layout::from_size_align_unchecked(size, align_of::<Block>()),
+        );
+    }
+}
+
+/// Takes `weight` out of the reference word; frees the block if that was the last. Returns the word as
+/// it was.
+fn release(block: NonNull<Block>, weight: u64) -> u64 {
+    // SAFETY: the caller owns `weight` of the count, so the block is alive.
+    let refs = unsafe { &block.as_ref().refs };
+    // Release: our uses of the block come before whoever frees it.
+    let before = refs.fetch_sub(weight, Ordering::Release);
+    if before & COUNT == weight {
+        // Acquire, by a fence: everybody's uses come before the free.
+        fence(Ordering::Acquire);
+        free(block);
+    }
+    before
+}
+
+pub(super) fn clone(block: &NonNull<Block>) -> NonNull<Block> {
+    // SAFETY: the caller holds a reference, so the block is alive.
+    // Relaxed: a new reference is made from an old one, which already orders everything.
+    unsafe { block.as_ref().refs.fetch_add(1, Ordering::Relaxed) };
+    *block
+}
+
+pub(super) fn drop_one(block: NonNull<Block>) {
+    release(block, 1);
+}
+
+/// Notes that a text of `len` bytes was made; the rounded size to add to the log's account, 0 if the log
+/// has let go of the event (or never had it).
+pub(super) fn note_text(block: &NonNull<Block>, len: usize) -> i64 {
+    let units = len.div_ceil(TEXT_UNIT);
+    // SAFETY: the caller holds a reference.
+    // Relaxed: the two sides only need one order for this word itself, which every atomic has.
+    let before =
+        unsafe { block.as_ref().refs.fetch_add((units as u64) << TEXT_SHIFT, Ordering::Relaxed) };
+    if before & COUNT >= IN_LOG { (units * TEXT_UNIT) as i64 } else { 0 }
+}
+
+/// The log's reference to an event.
+pub(crate) struct LogRef(NonNull<Block>);
+
+// SAFETY: an event is immutable but for atomics and `OnceLock`s, so it may be used and dropped anywhere.
+unsafe impl Send for LogRef {}
+
+impl LogRef {
+    /// Turns the only reference to an event into the log's.
+    pub(super) fn new(block: NonNull<Block>) -> Self {
+        // SAFETY: the caller hands over the one reference. Relaxed: not shared yet; the log's lock
+        // publishes the block.
+        unsafe { block.as_ref().refs.store(IN_LOG, Ordering::Relaxed) };
+        Self(block)
+    }
+
+    /// A reference for a reader. The log must add one to its `lent` account for this event, under the
+    /// same lock hold.
+    #[inline]
+    pub(crate) fn lend(&self) -> Event {
+        Event::from_block(self.0)
+    }
+
+    /// Whether `event` is this log's event: then it may be given back with [`LogRef::take_back`].
+    #[inline]
+    pub(crate) fn is(&self, event: &Event) -> bool {
+        self.0 == *event.block()
+    }
+
+    /// Takes a reference back. The log must subtract one from `lent`, under the same lock hold.
+    #[inline]
+    pub(crate) fn take_back(&self, event: Event) {
+        debug_assert!(self.is(&event));
+        let _ = ManuallyDrop::new(event);
+    }
+
+    /// Looks at the event.
+    #[inline]
+    pub(crate) fn peek(&self) -> ManuallyDrop<Event> {
+        ManuallyDrop::new(Event::from_block(self.0))
+    }
+
+    /// Bytes of texts made so far, as the log's account knows them.
+    pub(crate) fn text_bytes(&self) -> i64 {
+        // SAFETY: the log holds the event. Relaxed: an estimate for the byte bound.
+        let word = unsafe { self.0.as_ref().refs.load(Ordering::Relaxed) };
+        ((word >> TEXT_SHIFT) as usize * TEXT_UNIT) as i64
+    }
+
+    /// Lets go of the event, `lent` references of which are still out (negative when readers gave back
+    /// more than was lent: references that were cloned). Returns the bytes of texts to take out of
+    /// the log's account. Frees the event if nobody holds it: call it without the lock.
+    pub(crate) fn retire(self, lent: i32) -> i64 {
+        let weight = IN_LOG.wrapping_add_signed(-i64::from(lent));
+        let before = release(self.0, weight);
+        ((before >> TEXT_SHIFT) as usize * TEXT_UNIT) as i64
+    }
+}
+
+/// Many references to one event, raised by one addition, for a fan-out.
+pub(crate) struct Shares {
+    block: NonNull<Block>,
+    left: u64,
+}
+
+impl Shares {
+    /// `count` references to `event`.
+    #[inline]
+    pub(crate) fn new(event: &Event, count: usize) -> Self {
+        let block = *event.block();
+        let left = count as u64;
+        // SAFETY: `event` holds a reference. Relaxed: as in `clone`.
+        unsafe { block.as_ref().refs.fetch_add(left, Ordering::Relaxed) };
+        Self { block, left }
+    }
+
+    /// One of them; `None` when all are given out.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Event> {
+        self.left = self.left.checked_sub(1)?;
+        Some(Event::from_block(self.block))
+    }
+
+    /// Puts one back that found no taker, so that the remainder goes back in one subtraction.
+    #[inline]
+    pub(crate) fn put_back(&mut self, event: Event) {
+        debug_assert!(self.block == *event.block());
+        let _ = ManuallyDrop::new(event);
+        self.left += 1;
+    }
+}
+
+impl Drop for Shares {
+    fn drop(&mut self) {
+        if self.left > 0 {
+            release(self.block, self.left);
+        }
+    }
+}
