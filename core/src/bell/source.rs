@@ -1,0 +1,206 @@
+//! One sleeper: a subscription (or a wait) as its publishers see it.
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Instant;
+
+use super::arm::Links;
+use super::bell::{Bell, BellCore};
+use super::park::ParkLine;
+use super::ready::Attachment;
+use crate::sync::{AtomicBool, AtomicPtr, Condvar, Mutex, Ordering, fence};
+
+/// The wake point of one subscription.
+///
+/// A wait proceeds: say who waits ([`Source::wait_as_task`], [`Source::begin_park`]), *then* look once
+/// more and arm under the log's lock, then sleep. A ring takes whoever waits, under the same inner lock,
+/// and wakes it after unlocking. So a ring either finds the waiter, or came before the second look.
+pub(crate) struct Source {
+    pub(super) links: Links,
+    /// In an arm list, or in a chain that has not popped it yet.
+    pub(super) armed: AtomicBool,
+    pub(super) parked_next: AtomicPtr<Source>,
+    state: Mutex<State>,
+    unpark: Condvar,
+}
+
+struct State {
+    waiter: Waiter,
+    bell: Option<(Arc<BellCore>, Arc<Attachment>)>,
+    /// The parked thread may go: set by a ring, an interrupt or a timer.
+    go: bool,
+}
+
+enum Waiter {
+    Nobody,
+    Task(Waker),
+    Thread,
+}
+
+/// How a park ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parked {
+    /// Something may be there.
+    Rung,
+    /// The deadline passed.
+    TimedOut,
+}
+
+impl Source {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            links: Links::default(),
+            armed: AtomicBool::new(false),
+            parked_next: AtomicPtr::default(),
+            state: Mutex::new(State { waiter: Waiter::Nobody, bell: None, go: false }),
+            unpark: Condvar::new(),
+        })
+    }
+
+    /// Rings: something may be there. Threads are not woken but lined up in `line`; the caller wakes
+    /// the first of it.
+    pub(crate) fn ring(self: &Arc<Self>, line: &ParkLine) {
+        let mut state = self.state.lock();
+        if let Some((bell, entry)) = state.bell.clone() {
+            drop(state);
+            bell.mark_ready(&entry);
+            // Dekker with `Drive::drop`: our token is pushed, now look whether anybody drives; it ends
+            // its driving, then looks for tokens. Whoever comes second wakes the waiter.
+            fence(Ordering::SeqCst);
+            if bell.is_driven() {
+                return; // the driver wakes the waiting task, on the task's own loop
+            }
+            state = self.state.lock();
+        }
+        match std::mem::replace(&mut state.waiter, Waiter::Nobody) {
+            Waiter::Nobody => {}
+            Waiter::Task(waker) => {
+                drop(state);
+                waker.wake();
+            }
+            Waiter::Thread => {
+                state.waiter = Waiter::Thread;
+                drop(state);
+                line.push(self);
+            }
+        }
+    }
+
+    /// Wakes whoever waits, here and now: interrupts, closes, timers, and a bell's driver.
+    pub(crate) fn wake_now(&self) {
+        let mut state = self.state.lock();
+        match std::mem::replace(&mut state.waiter, Waiter::Nobody) {
+            Waiter::Nobody => {}
+            Waiter::Task(waker) => {
+                drop(state);
+                waker.wake();
+            }
+            Waiter::Thread => {
+                state.go = true;
+                drop(state);
+                self.unpark.notify_one();
+            }
+        }
+    }
+
+    /// Wakes the thread that is parked here; `false` when none is (any more).
+    pub(super) fn wake_thread(&self) -> bool {
+        let mut state = self.state.lock();
+        if !matches!(state.waiter, Waiter::Thread) {
+            return false;
+        }
+        state.waiter = Waiter::Nobody;
+        state.go = true;
+        drop(state);
+        self.unpark.notify_one();
+        true
+    }
+
+    /// The next ring wakes `waker`.
+    pub(crate) fn wait_as_task(&self, waker: &Waker) {
+        let mut state = self.state.lock();
+        match &mut state.waiter {
+            Waiter::Task(known) => known.clone_from(waker),
+            other => *other = Waiter::Task(waker.clone()),
+        }
+    }
+
+    /// Nobody waits any more. The waker's own drop runs after unlocking.
+    pub(crate) fn end_wait(&self) {
+        let waiter = std::mem::replace(&mut self.state.lock().waiter, Waiter::Nobody);
+        drop(waiter);
+    }
+
+    /// The next ring wakes the calling thread, if it then parks.
+    pub(crate) fn begin_park(&self) {
+        let mut state = self.state.lock();
+        state.go = false;
+        let waiter = std::mem::replace(&mut state.waiter, Waiter::Thread);
+        drop(state);
+        drop(waiter);
+    }
+
+    /// Sleeps until a ring or `deadline`; after [`Source::begin_park`] and a second look.
+    pub(crate) fn park(&self, deadline: Option<Instant>) -> Parked {
+        let mut state = self.state.lock();
+        while !state.go {
+            let timed_out = match deadline {
+                Some(deadline) => self.unpark.wait_until(&mut state, deadline).timed_out(),
+                None => {
+                    self.unpark.wait(&mut state);
+                    false
+                }
+            };
+            if timed_out && !state.go {
+                state.waiter = Waiter::Nobody;
+                return Parked::TimedOut;
+            }
+        }
+        Parked::Rung
+    }
+
+    /// Whether a task or a thread waits here now.
+    pub(crate) fn is_waited_on(&self) -> bool {
+        !matches!(self.state.lock().waiter, Waiter::Nobody)
+    }
+
+    /// Attaches to `bell`, leaving an earlier one, and marks the token ready at once.
+    pub(crate) fn attach(self: &Arc<Self>, bell: &Bell, token: u64) {
+        let entry = Attachment::new(self, token);
+        self.set_bell(Some((bell.core().clone(), entry.clone())));
+        bell.core().mark_ready(&entry);
+    }
+
+    /// Leaves its bell.
+    pub(crate) fn detach(&self) {
+        self.set_bell(None);
+    }
+
+    fn set_bell(&self, bell: Option<(Arc<BellCore>, Arc<Attachment>)>) {
+        let before = std::mem::replace(&mut self.state.lock().bell, bell);
+        if let Some((_, entry)) = before {
+            entry.detach();
+        }
+    }
+
+    /// Whether it is attached to a bell.
+    pub(crate) fn is_attached(&self) -> bool {
+        self.state.lock().bell.is_some()
+    }
+
+    /// Marks the token ready on the bell, if it is attached to one. Whether it is.
+    pub(crate) fn mark_ready(&self) -> bool {
+        let attached = self.state.lock().bell.clone();
+        let Some((bell, entry)) = attached else { return false };
+        bell.mark_ready(&entry);
+        true
+    }
+}
+
+/// Wakes whoever waits here, and marks the token ready: how timers and other rooms reach a source.
+impl std::task::Wake for Source {
+    fn wake(self: Arc<Self>) {
+        self.mark_ready();
+        self.wake_now();
+    }
+}
