@@ -79,7 +79,11 @@ impl Error {
         context: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { kind, context, message: message.into() }
+        Self {
+            kind,
+            context,
+            message: message.into(),
+        }
     }
 
     /// `context` holds `len` bytes (or entries) and may hold `limit`.
@@ -105,13 +109,21 @@ impl Error {
     /// `what` is closed.
     #[must_use]
     pub const fn closed(what: &'static str) -> Self {
-        Self { kind: ErrorKind::Closed, context: what, message: Cow::Borrowed("it is closed") }
+        Self {
+            kind: ErrorKind::Closed,
+            context: what,
+            message: Cow::Borrowed("it is closed"),
+        }
     }
 
     /// A constant sentence: no allocation.
     #[must_use]
     pub const fn fixed(kind: ErrorKind, context: &'static str, message: &'static str) -> Self {
-        Self { kind, context, message: Cow::Borrowed(message) }
+        Self {
+            kind,
+            context,
+            message: Cow::Borrowed(message),
+        }
     }
 
     /// What went wrong.
@@ -135,7 +147,13 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}): {}", self.kind.name(), self.context, self.message)
+        write!(
+            f,
+            "{} ({}): {}",
+            self.kind.name(),
+            self.context,
+            self.message
+        )
     }
 }
 

@@ -57,10 +57,16 @@ impl ArmList {
         let tail = self.tail.load(Ordering::Relaxed);
         source.links.prev.store(tail, Ordering::Relaxed);
         source.links.next.store(null_mut(), Ordering::Relaxed);
-        source.links.generation.store(self.generation.load(Ordering::Relaxed), Ordering::Relaxed);
+        source
+            .links
+            .generation
+            .store(self.generation.load(Ordering::Relaxed), Ordering::Relaxed);
         match NonNull::new(tail) {
             // SAFETY: a linked node is kept alive by the reference that the list holds.
-            Some(tail) => unsafe { tail.as_ref() }.links.next.store(node, Ordering::Relaxed),
+            Some(tail) => unsafe { tail.as_ref() }
+                .links
+                .next
+                .store(node, Ordering::Relaxed),
             None => self.head.store(node, Ordering::Relaxed),
         }
         self.tail.store(node, Ordering::Relaxed);
@@ -78,12 +84,18 @@ impl ArmList {
         let prev = source.links.prev.load(Ordering::Relaxed);
         match NonNull::new(prev) {
             // SAFETY: as in `arm`.
-            Some(prev) => unsafe { prev.as_ref() }.links.next.store(next, Ordering::Relaxed),
+            Some(prev) => unsafe { prev.as_ref() }
+                .links
+                .next
+                .store(next, Ordering::Relaxed),
             None => self.head.store(next, Ordering::Relaxed),
         }
         match NonNull::new(next) {
             // SAFETY: as in `arm`.
-            Some(next) => unsafe { next.as_ref() }.links.prev.store(prev, Ordering::Relaxed),
+            Some(next) => unsafe { next.as_ref() }
+                .links
+                .prev
+                .store(prev, Ordering::Relaxed),
             None => self.tail.store(prev, Ordering::Relaxed),
         }
         source.armed.store(false, Ordering::Relaxed);
@@ -94,15 +106,23 @@ impl ArmList {
     /// Moves everybody to `chain`, in the order in which they armed.
     #[inline]
     pub(crate) fn take(&self, _held: &mut LockToken, chain: &mut Chain) {
-        let Some(head) = NonNull::new(self.head.load(Ordering::Relaxed)) else { return };
+        let Some(head) = NonNull::new(self.head.load(Ordering::Relaxed)) else {
+            return;
+        };
         let tail = self.tail.load(Ordering::Relaxed);
         self.head.store(null_mut(), Ordering::Relaxed);
         self.tail.store(null_mut(), Ordering::Relaxed);
-        self.generation.store(self.generation.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.generation.store(
+            self.generation.load(Ordering::Relaxed) + 1,
+            Ordering::Relaxed,
+        );
         match NonNull::new(chain.tail) {
             // SAFETY: the chain holds a reference to each of its nodes.
             Some(last) => {
-                unsafe { last.as_ref() }.links.next.store(head.as_ptr(), Ordering::Relaxed);
+                unsafe { last.as_ref() }
+                    .links
+                    .next
+                    .store(head.as_ptr(), Ordering::Relaxed);
             }
             None => chain.head = head.as_ptr(),
         }
@@ -129,7 +149,10 @@ pub(crate) struct Chain {
 impl Chain {
     /// An empty chain.
     pub(crate) const fn new() -> Self {
-        Self { head: null_mut(), tail: null_mut() }
+        Self {
+            head: null_mut(),
+            tail: null_mut(),
+        }
     }
 
     /// Whether there is nobody to ring.

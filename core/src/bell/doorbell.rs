@@ -17,7 +17,10 @@ fn failed() -> Error {
     Error::new(
         ErrorKind::System,
         "bell",
-        format!("no descriptor for the bell: {}", std::io::Error::last_os_error()),
+        format!(
+            "no descriptor for the bell: {}",
+            std::io::Error::last_os_error()
+        ),
     )
 }
 
@@ -31,7 +34,9 @@ impl Doorbell {
         }
         // SAFETY: `fd` is open, and nobody else owns it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Self { read: File::from(fd) })
+        Ok(Self {
+            read: File::from(fd),
+        })
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -55,8 +60,12 @@ impl Doorbell {
             }
         }
         // SAFETY: both are open, and nobody else owns them.
-        let (read, write) = unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) };
-        Ok(Self { read: File::from(read), write: File::from(write) })
+        let (read, write) =
+            unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) };
+        Ok(Self {
+            read: File::from(read),
+            write: File::from(write),
+        })
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -26,7 +26,11 @@ impl Future for Ready {
         // First say who waits, then look: a ring after the look finds the waker.
         core.set_task(cx.waker());
         fence(Ordering::SeqCst);
-        if core.has_tokens() || core.is_closed() { Poll::Ready(()) } else { Poll::Pending }
+        if core.has_tokens() || core.is_closed() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 }
 
@@ -49,7 +53,11 @@ impl Future for Drive {
         core.set_task(cx.waker());
         fence(Ordering::SeqCst);
         core.wake_ready();
-        if core.is_closed() { Poll::Ready(()) } else { Poll::Pending }
+        if core.is_closed() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 }
 

@@ -29,7 +29,10 @@ unsafe impl Send for Queue {}
 impl ParkLine {
     pub(crate) fn new() -> Self {
         Self {
-            queue: Mutex::new(Queue { head: null_mut(), tail: null_mut() }),
+            queue: Mutex::new(Queue {
+                head: null_mut(),
+                tail: null_mut(),
+            }),
             occupied: AtomicBool::new(false),
         }
     }

@@ -69,12 +69,10 @@ impl ReadyStack {
         loop {
             entry.next.store(head, Ordering::Relaxed);
             // Release: the link is written before the node can be found.
-            match self.head.compare_exchange_weak(
-                head,
-                node,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
+            match self
+                .head
+                .compare_exchange_weak(head, node, Ordering::Release, Ordering::Relaxed)
+            {
                 Ok(_) => return head.is_null(),
                 Err(now) => head = now,
             }

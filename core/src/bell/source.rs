@@ -52,7 +52,11 @@ impl Source {
             links: Links::default(),
             armed: AtomicBool::new(false),
             parked_next: AtomicPtr::default(),
-            state: Mutex::new(State { waiter: Waiter::Nobody, bell: None, go: false }),
+            state: Mutex::new(State {
+                waiter: Waiter::Nobody,
+                bell: None,
+                go: false,
+            }),
             unpark: Condvar::new(),
         })
     }
@@ -191,7 +195,9 @@ impl Source {
     /// Marks the token ready on the bell, if it is attached to one. Whether it is.
     pub(crate) fn mark_ready(&self) -> bool {
         let attached = self.state.lock().bell.clone();
-        let Some((bell, entry)) = attached else { return false };
+        let Some((bell, entry)) = attached else {
+            return false;
+        };
         bell.mark_ready(&entry);
         true
     }

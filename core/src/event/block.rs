@@ -199,9 +199,17 @@ pub(super) fn note_text(block: &NonNull<Block>, len: usize) -> i64 {
     let units = len.div_ceil(TEXT_UNIT);
     // SAFETY: the caller holds a reference.
     // Relaxed: the two sides only need one order for this word itself, which every atomic has.
-    let before =
-        unsafe { block.as_ref().refs.fetch_add((units as u64) << TEXT_SHIFT, Ordering::Relaxed) };
-    if before & COUNT >= IN_LOG { (units * TEXT_UNIT) as i64 } else { 0 }
+    let before = unsafe {
+        block
+            .as_ref()
+            .refs
+            .fetch_add((units as u64) << TEXT_SHIFT, Ordering::Relaxed)
+    };
+    if before & COUNT >= IN_LOG {
+        (units * TEXT_UNIT) as i64
+    } else {
+        0
+    }
 }
 
 /// The log's reference to an event.

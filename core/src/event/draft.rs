@@ -20,8 +20,12 @@ impl Draft {
             Payload::Bytes(_) => Sort::Bytes,
             Payload::Request(_) => Sort::Request,
         };
-        let parts =
-            Parts { kind: new.kind, key: new.key, sort, payload_len: new.payload_len() };
+        let parts = Parts {
+            kind: new.kind,
+            key: new.key,
+            sort,
+            payload_len: new.payload_len(),
+        };
         let time_ns = new.time_ns.unwrap_or_else(now_ns);
         let block = block::allocate(&parts, time_ns, |put| match &new.payload {
             Payload::Json(text) | Payload::Text(text) => put(text.as_bytes()),
@@ -29,7 +33,11 @@ impl Draft {
             Payload::Request(record) => record.write_record(put),
         });
         let block = block.ok_or_else(|| {
-            Error::fixed(ErrorKind::System, "event", "the allocator has no memory for the event")
+            Error::fixed(
+                ErrorKind::System,
+                "event",
+                "the allocator has no memory for the event",
+            )
         })?;
         Ok(Self(Event::from_block(block)))
     }

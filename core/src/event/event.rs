@@ -108,7 +108,9 @@ impl Event {
         grown: impl FnOnce(i64),
     ) -> &[u8] {
         const { assert!(FORMS == 3) };
-        let Some(slot) = self.header().forms.get(form) else { return &[] };
+        let Some(slot) = self.header().forms.get(form) else {
+            return &[];
+        };
         slot.get_or_init(|| {
             let text = make(self);
             let bytes = block::note_text(&self.0, text.len());

@@ -132,15 +132,34 @@ mod tests {
     fn b4_resume_refuses_every_malformed_text() {
         let long = "1".repeat(10_000);
         for text in [
-            "", "-", "1", "0123456789abcdef", "0123456789abcdef-", "0123456789abcdef--1",
-            "0123456789abcdef-+1", "0123456789abcdef--1", "0123456789abcdef- 1",
-            "0123456789abcdef-1 ", " 0123456789abcdef-1", "0123456789abcdef-01",
-            "0123456789abcdef-1-2", "0123456789ABCDEF-1", "0123456789abcde-1",
-            "0123456789abcdef-18446744073709551615", "0123456789abcdef-18446744073709551616",
-            "0123456789abcdef-99999999999999999999", "0123456789abcdef-1\0",
-            "0123456789abcdeg-1", &long,
+            "",
+            "-",
+            "1",
+            "0123456789abcdef",
+            "0123456789abcdef-",
+            "0123456789abcdef--1",
+            "0123456789abcdef-+1",
+            "0123456789abcdef--1",
+            "0123456789abcdef- 1",
+            "0123456789abcdef-1 ",
+            " 0123456789abcdef-1",
+            "0123456789abcdef-01",
+            "0123456789abcdef-1-2",
+            "0123456789ABCDEF-1",
+            "0123456789abcde-1",
+            "0123456789abcdef-18446744073709551615",
+            "0123456789abcdef-18446744073709551616",
+            "0123456789abcdef-99999999999999999999",
+            "0123456789abcdef-1\0",
+            "0123456789abcdeg-1",
+            &long,
         ] {
-            assert_eq!(EventId::parse(text.as_bytes()), Err(Malformed), "{:.60}", text);
+            assert_eq!(
+                EventId::parse(text.as_bytes()),
+                Err(Malformed),
+                "{:.60}",
+                text
+            );
         }
     }
 }

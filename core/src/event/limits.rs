@@ -17,7 +17,11 @@ pub const RESERVED_PREFIX: &str = "reqbus.";
 /// `event:` line cannot carry.
 pub(crate) fn check_kind(kind: &str) -> Result<()> {
     if kind.is_empty() {
-        return Err(Error::fixed(ErrorKind::InvalidArgument, "kind", "kind is empty"));
+        return Err(Error::fixed(
+            ErrorKind::InvalidArgument,
+            "kind",
+            "kind is empty",
+        ));
     }
     if kind.len() > MAX_KIND {
         return Err(Error::too_large("kind", kind.len(), MAX_KIND));

@@ -26,7 +26,12 @@ pub(super) const REQUEST_KIND: &str = "request";
 
 impl<'a> NewEvent<'a> {
     const fn with(kind: &'a str, payload: Payload<'a>) -> Self {
-        Self { kind, key: "", time_ns: None, payload }
+        Self {
+            kind,
+            key: "",
+            time_ns: None,
+            payload,
+        }
     }
 
     /// An event whose payload is one JSON value. It is checked when published.
@@ -119,7 +124,11 @@ impl<'a> NewEvent<'a> {
                 Error::new(
                     ErrorKind::InvalidJson,
                     "payload",
-                    format!("payload is not JSON (line {}, column {})", e.line(), e.column()),
+                    format!(
+                        "payload is not JSON (line {}, column {})",
+                        e.line(),
+                        e.column()
+                    ),
                 )
             })?;
         }

@@ -7,8 +7,15 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The JSON names of a request event, in their order on the wire.
-pub const REQUEST_FIELDS: [&str; 7] =
-    ["timestamp", "method", "path", "model", "account_id", "status", "latency_ms"];
+pub const REQUEST_FIELDS: [&str; 7] = [
+    "timestamp",
+    "method",
+    "path",
+    "model",
+    "account_id",
+    "status",
+    "latency_ms",
+];
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -111,9 +118,14 @@ impl<'a> RequestView<'a> {
     /// Size of the record in an event's block.
     pub(super) fn record_len(&self) -> usize {
         // Saturating: each part is a slice that exists, but their sum is the caller's to choose.
-        [self.method.len(), self.path.len(), self.model.len(), self.extra.map_or(0, str::len)]
-            .iter()
-            .fold(FIXED, |sum, len| sum.saturating_add(*len))
+        [
+            self.method.len(),
+            self.path.len(),
+            self.model.len(),
+            self.extra.map_or(0, str::len),
+        ]
+        .iter()
+        .fold(FIXED, |sum, len| sum.saturating_add(*len))
     }
 
     /// Writes the record as `parts`, whose lengths add up to [`RequestView::record_len`]; each length
@@ -175,13 +187,19 @@ fn count_clashes(extra: &str) -> Result<u32> {
         }
     }
     let mut json = serde_json::Deserializer::from_str(extra);
-    let clashes = json.deserialize_map(Names).and_then(|n| json.end().map(|()| n));
+    let clashes = json
+        .deserialize_map(Names)
+        .and_then(|n| json.end().map(|()| n));
     clashes.map_err(|e| {
         Error::new(
             ErrorKind::InvalidJson,
             "extra",
             // serde_json's own text could quote the value; its position cannot.
-            format!("extra is not a JSON object (line {}, column {})", e.line(), e.column()),
+            format!(
+                "extra is not a JSON object (line {}, column {})",
+                e.line(),
+                e.column()
+            ),
         )
     })
 }

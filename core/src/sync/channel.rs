@@ -48,7 +48,10 @@ mod imp {
     pub(crate) struct Receiver<T>(Arc<Queue<T>>);
 
     pub(crate) fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-        let queue = Arc::new(Queue { messages: Mutex::new(VecDeque::new()), capacity });
+        let queue = Arc::new(Queue {
+            messages: Mutex::new(VecDeque::new()),
+            capacity,
+        });
         (Sender(queue.clone()), Receiver(queue))
     }
 

@@ -1,0 +1,463 @@
+//! Reading: from the log and from a reader's channel into a batch, with every loss told.
+//!
+//! Loss is decided, and counted, before the position moves (B7), and told as an item at the place of the hole.
+
+use arrayvec::ArrayVec;
+
+use super::batch::Batch;
+use super::fanout::Queued;
+use super::item::{LostReason, OwnedItem};
+use super::log::{LogState, REAP};
+use super::options::{Limits, Overflow};
+use super::reader::{Reader, losses};
+use super::resume::{Place, SCAN};
+use super::subscription::{SubCore, end};
+use crate::error::Result;
+use crate::event::{Event, EventId};
+use crate::sync::Ordering;
+use crate::wire::Form;
+
+/// What a step of reading came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The batch has no room for the next item.
+    Full,
+    /// There is nothing more now.
+    Dry,
+    /// There will never be more.
+    Ended,
+    /// Something came in between: once more.
+    Again,
+}
+
+/// How to read.
+#[derive(Clone, Copy)]
+pub(super) struct Want {
+    pub(super) limits: Limits,
+    pub(super) form: Option<Form>,
+    /// Arm if there is nothing.
+    pub(super) arm: bool,
+}
+
+/// A reader as it was before an event, for one whose text turns out not to fit.
+pub(super) struct Before {
+    /// How many items the batch held.
+    pub(super) items: usize,
+    /// How many it added: losses that stand before the event, and the event.
+    pub(super) len: usize,
+    pub(super) place: Place,
+    pub(super) told: u64,
+    pub(super) untold: [u64; 3],
+    pub(super) settled: u64,
+}
+
+impl SubCore {
+    /// Fills `batch`. The number of items; `Closed` once there will never be more.
+    pub(super) fn fill(&self, batch: &mut Batch, want: Want) -> Result<usize> {
+        want.limits.check()?;
+        self.give_back(batch);
+        batch.clear();
+        let mut held = self.reader.lock();
+        let reader = &mut *held;
+        if !reader.left.is_empty() {
+            let items = reader.left.len().min(want.limits.max_items);
+            batch.items.extend(reader.left.drain(..items));
+            self.write_texts(batch, want.form);
+        } else {
+            let step = loop {
+                let step = self.read(reader, batch, want);
+                if step != Step::Again {
+                    break step;
+                }
+            };
+            reader.delivered += batch.events().count() as u64;
+            if step == Step::Ended && batch.items.is_empty() {
+                return Err(end());
+            }
+        }
+        batch.settled = EventId {
+            epoch: self.bus.epoch,
+            seq: reader.settled,
+        };
+        let needed = if reader.reads_log() {
+            reader.place.next
+        } else {
+            u64::MAX
+        };
+        self.position.store(needed, Ordering::Release);
+        if !batch.items.is_empty() {
+            // A host may stop here: its token stays ready until a read finds nothing.
+            self.source.mark_ready();
+        }
+        Ok(batch.items.len())
+    }
+
+    /// Gives the events of the last read back to their log, if they are its own.
+    fn give_back(&self, batch: &mut Batch) {
+        let mut gone = ArrayVec::<Event, REAP>::new();
+        let mut events = batch.items.drain(..).filter_map(|item| match item {
+            OwnedItem::Event { event, .. } => Some(event),
+            _ => None,
+        });
+        while let Some(first) = events.next() {
+            let mut state = self.bus.log.lock();
+            for event in std::iter::once(first).chain(events.by_ref()).take(REAP) {
+                gone.extend(state.take_back(event));
+            }
+            drop(state);
+            gone.clear();
+        }
+    }
+
+    fn read(&self, reader: &mut Reader, batch: &mut Batch, want: Want) -> Step {
+        if self.read_statuses(reader, batch, want) == Step::Full {
+            return Step::Full;
+        }
+        if let Some((reason, head)) = reader.resync {
+            if batch.items.len() >= want.limits.max_items {
+                return Step::Full;
+            }
+            reader.resync = None;
+            batch.items.push(OwnedItem::Resync { reason, head });
+            self.write_texts(batch, want.form);
+        }
+        if reader.reads_log() {
+            let step = self.read_log(reader, batch, want);
+            if step != Step::Dry || reader.queue.is_none() {
+                return step;
+            }
+        }
+        self.read_queue(reader, batch, want)
+    }
+
+    fn read_statuses(&self, reader: &mut Reader, batch: &mut Batch, want: Want) -> Step {
+        let statuses = &self.bus.statuses;
+        if reader.view.is_behind(statuses) {
+            let waiting = &mut reader.statuses;
+            reader.view.changed(statuses, |source, state, detail| {
+                // Only the latest of each source.
+                waiting.retain(|item| {
+                    !matches!(item, OwnedItem::Status { source: known, .. } if *known == source)
+                });
+                waiting.push_back(OwnedItem::Status {
+                    source,
+                    state,
+                    detail,
+                });
+            });
+        }
+        while let Some(item) = reader.statuses.pop_front() {
+            if batch.items.len() >= want.limits.max_items {
+                reader.statuses.push_front(item);
+                return Step::Full;
+            }
+            batch.items.push(item);
+        }
+        self.write_texts(batch, want.form);
+        Step::Dry
+    }
+
+    /// Reads from the log: everything for a log reader, the backlog for a drop-newest one.
+    fn read_log(&self, reader: &mut Reader, batch: &mut Batch, want: Want) -> Step {
+        let mut bytes = 0_usize;
+        loop {
+            // Memory first: nothing is allocated under the log's lock.
+            batch.items.reserve(REAP + LostReason::ALL.len());
+            let mut before = ArrayVec::<Before, REAP>::new();
+            let mut state = self.bus.log.lock();
+            let backlog = reader.queue.as_ref().map(|queue| queue.join);
+            let (limit, ends) = match backlog {
+                Some(join) => (join, false),
+                None => self.limit(reader, &state),
+            };
+            if reader.place.next < state.tail() && !state.is_reaped() {
+                drop(state);
+                self.bus.log.reap_all();
+                continue;
+            }
+            let overflow = if backlog.is_some() {
+                Overflow::CatchUp
+            } else {
+                self.overflow
+            };
+            if !self.catch_up(reader, &mut state, overflow, limit) {
+                continue;
+            }
+            let full = self.copy(
+                reader,
+                &mut state,
+                batch,
+                want,
+                limit,
+                &mut bytes,
+                &mut before,
+            );
+            let dry = reader.place.ordinal >= limit.ordinal;
+            if dry {
+                reader.place.next = reader.place.next.max(limit.next);
+                if !full && reader.tell(batch, want.limits) {
+                    reader.settled = reader.place.next - 1;
+                }
+                if batch.items.is_empty() && want.arm && !ends && backlog.is_none() {
+                    return self.arm(reader, &mut state);
+                }
+            }
+            drop(state);
+            if !self.fit_texts(reader, batch, want, &before) || full {
+                return Step::Full;
+            }
+            if dry {
+                return if ends { Step::Ended } else { Step::Dry };
+            }
+        }
+    }
+
+    /// Moves a reader past what it has lost. `false` if it needs another hold of the lock.
+    fn catch_up(
+        &self,
+        reader: &mut Reader,
+        state: &mut LogState,
+        overflow: Overflow,
+        limit: Place,
+    ) -> bool {
+        let evicted = if reader.place.next < state.tail() {
+            self.row.evicted(state.tail())
+        } else {
+            reader.place.ordinal
+        };
+        let (window, gone) = losses(overflow, reader.place.ordinal, evicted, limit.ordinal);
+        let target = reader.place.ordinal + window + gone;
+        if reader.place.next < state.tail() {
+            // The log's tail is where the evicted events end; of the window, what is beyond it is
+            // skipped below.
+            let here = evicted.min(limit.ordinal).max(reader.place.ordinal);
+            let missed = here - reader.place.ordinal;
+            reader.lose(LostReason::Window, window.min(missed));
+            reader.lose(LostReason::Evicted, (missed - window).max(0));
+            reader.place = Place {
+                next: state.tail().min(limit.next),
+                ordinal: here,
+            };
+        }
+        if self.row.all {
+            let skipped = (target - reader.place.ordinal).max(0);
+            reader.lose(LostReason::Window, skipped);
+            reader.place.ordinal += skipped;
+            reader.place.next += skipped as u64;
+        }
+        let mut scanned = 0;
+        while reader.place.ordinal < target {
+            if scanned == SCAN {
+                return false;
+            }
+            scanned += 1;
+            if state.matches(reader.place.next, &self.row) {
+                reader.lose(LostReason::Window, 1);
+                reader.place.ordinal += 1;
+            }
+            reader.place.next += 1;
+        }
+        true
+    }
+
+    /// Copies matching events, a bounded number per hold of the lock. Whether the batch is full.
+    #[allow(clippy::too_many_arguments)]
+    #[inline]
+    fn copy(
+        &self,
+        reader: &mut Reader,
+        state: &mut LogState,
+        batch: &mut Batch,
+        want: Want,
+        limit: Place,
+        bytes: &mut usize,
+        before: &mut ArrayVec<Before, REAP>,
+    ) -> bool {
+        let Limits {
+            max_items,
+            max_bytes,
+        } = want.limits;
+        let mut copied = 0;
+        let mut scanned = 0;
+        while reader.place.ordinal < limit.ordinal && copied < REAP && scanned < SCAN {
+            if batch.items.len() >= max_items {
+                return true;
+            }
+            let seq = reader.place.next;
+            if let Some((event, size)) = state.lend_if(seq, &self.row) {
+                let mut undo = Before {
+                    items: batch.items.len(),
+                    len: 0,
+                    place: reader.place,
+                    told: reader.told,
+                    untold: reader.untold,
+                    settled: reader.settled,
+                };
+                let size = size as usize;
+                let too_much = want.form.is_none() && *bytes > 0 && *bytes + size > max_bytes;
+                if too_much
+                    || (reader.has_untold() && !reader.tell(batch, want.limits))
+                    || batch.items.len() >= max_items
+                {
+                    state.take_back(event);
+                    return true;
+                }
+                *bytes += size;
+                reader.give(batch, event);
+                reader.place.ordinal += 1;
+                reader.settled = seq;
+                copied += 1;
+                if want.form.is_some() {
+                    undo.len = batch.items.len() - undo.items;
+                    before.push(undo);
+                }
+            }
+            reader.place.next += 1;
+            scanned += 1;
+        }
+        if !reader.has_untold() {
+            // What was passed over does not match.
+            reader.settled = reader.place.next - 1;
+        }
+        false
+    }
+
+    /// Arms under the log's lock, in the hold in which there was nothing to read.
+    fn arm(&self, reader: &Reader, state: &mut LogState) -> Step {
+        if reader.view.is_behind(&self.bus.statuses) {
+            return Step::Again;
+        }
+        self.row.armed.arm(&mut state.token, &self.source);
+        Step::Dry
+    }
+
+    /// Reads from the channel of a drop-newest reader.
+    fn read_queue(&self, reader: &mut Reader, batch: &mut Batch, want: Want) -> Step {
+        let mut bytes = 0_u64;
+        loop {
+            let Some(queue) = &mut reader.queue else {
+                return Step::Dry;
+            };
+            let next = queue.held.take().or_else(|| queue.channel.try_recv());
+            match next {
+                Some(queued) => {
+                    if let Some(back) = self.take_queued(reader, batch, want, queued, &mut bytes) {
+                        if let Some(queue) = &mut reader.queue {
+                            queue.held = Some(back);
+                        }
+                        return Step::Full;
+                    }
+                }
+                None => match self.end_of_queue(reader, batch, want) {
+                    Step::Again => {}
+                    step => return step,
+                },
+            }
+        }
+    }
+
+    /// Places one message in the batch; it comes back if there is no room.
+    #[inline]
+    fn take_queued(
+        &self,
+        reader: &mut Reader,
+        batch: &mut Batch,
+        want: Want,
+        queued: Queued,
+        bytes: &mut u64,
+    ) -> Option<Queued> {
+        let Limits {
+            max_items,
+            max_bytes,
+        } = want.limits;
+        if let Some(queue) = &mut reader.queue {
+            let full = queued.lost_full - queue.full_seen;
+            queue.full_seen = queued.lost_full;
+            if full > 0 || queued.ordinal != reader.place.ordinal + 1 {
+                reader.skip_to(queued.ordinal, full);
+            }
+        }
+        if reader.has_untold() {
+            let told = reader.tell(batch, want.limits);
+            self.write_texts(batch, want.form);
+            if !told {
+                return Some(queued);
+            }
+        }
+        if batch.items.len() >= max_items {
+            return Some(queued);
+        }
+        let size = u64::from(queued.size);
+        let too_much = match want.form {
+            Some(form) => {
+                let text = self.text(&queued.event, form);
+                if !batch.texts.is_empty() && batch.texts.len() + text.len() > max_bytes {
+                    true
+                } else {
+                    batch.texts.extend_from_slice(text);
+                    batch.ends.push(batch.texts.len());
+                    false
+                }
+            }
+            None => *bytes > 0 && *bytes + size > max_bytes as u64,
+        };
+        if too_much {
+            return Some(queued);
+        }
+        *bytes += size;
+        if let Some((_, outlet)) = &self.outlet {
+            // Only the reader writes this.
+            let popped = outlet.popped_bytes.load(Ordering::Relaxed);
+            outlet.popped_bytes.store(popped + size, Ordering::Relaxed);
+        }
+        reader.place.ordinal = queued.ordinal;
+        reader.settled = queued.event.id().seq;
+        reader.give(batch, queued.event);
+        None
+    }
+
+    /// The channel is empty: completes the fan-out, tells trailing losses, and arms.
+    fn end_of_queue(&self, reader: &mut Reader, batch: &mut Batch, want: Want) -> Step {
+        let Some((shard, outlet)) = self.fan() else {
+            return Step::Dry;
+        };
+        let fan = shard.lock();
+        let Some(queue) = &mut reader.queue else {
+            return Step::Dry;
+        };
+        if let Some(queued) = queue.channel.try_recv() {
+            queue.held = Some(queued); // offered between our look and the lock
+            return Step::Again;
+        }
+        let (mut state, limit, ends) = {
+            let state = self.bus.log.lock();
+            let (limit, ends) = self.limit(reader, &state);
+            (state, limit, ends)
+        };
+        let open = reader.end.is_none();
+        if open && outlet.fanned() < limit.ordinal {
+            drop(state);
+            shard.complete(&fan, &self.bus.log, outlet, limit.ordinal);
+            return Step::Again;
+        }
+        let offered = outlet.fanned().min(limit.ordinal);
+        if let Some(queue) = &mut reader.queue {
+            let full = outlet.lost_full() - queue.full_seen;
+            queue.full_seen = outlet.lost_full();
+            reader.skip_to(offered + 1, full);
+        }
+        if !reader.has_untold() && batch.items.is_empty() && want.arm && !ends {
+            reader.settled = reader.settled.max(limit.next - 1);
+            return self.arm(reader, &mut state);
+        }
+        drop(state);
+        drop(fan);
+        let told = reader.tell(batch, want.limits);
+        self.write_texts(batch, want.form);
+        if !told {
+            return Step::Full;
+        }
+        reader.settled = reader.settled.max(limit.next - 1);
+        if ends { Step::Ended } else { Step::Dry }
+    }
+}

@@ -1,0 +1,249 @@
+//! Where a subscription stands, and its account.
+
+use std::collections::VecDeque;
+
+use super::batch::Batch;
+use super::bus::Core;
+use super::fanout::{Outlet, Queued, Shard};
+use super::item::{LostReason, OwnedItem, ResyncReason};
+use super::log::LogState;
+use super::options::{Limits, Overflow};
+use super::read::Before;
+use super::resume::Place;
+use super::row::Row;
+use super::stats::SubscriptionStats;
+use super::status::StatusView;
+use super::subscription::SubCore;
+use crate::event::{Event, EventId};
+use crate::sync::{MutexGuard, Receiver};
+
+/// Where a subscription stands, and its account. One lock guards it.
+pub(super) struct Reader {
+    /// In the log. A drop-newest reader with a channel only keeps `ordinal` here.
+    pub(super) place: Place,
+    /// The ordinal that `n = 0` stands at.
+    pub(super) start: i64,
+    /// `n` up to which the reader was told, by an event or a loss.
+    pub(super) told: u64,
+    /// Losses that are counted and not told yet, by reason.
+    pub(super) untold: [u64; 3],
+    /// Losses of reading the log, by reason; those of the channel are in the outlet.
+    lost: [u64; 3],
+    pub(super) delivered: u64,
+    /// Where it ends, once it is closed: the newest seq and the row's ordinal there.
+    pub(super) end: Option<Place>,
+    pub(super) queue: Option<Queue>,
+    pub(super) resync: Option<(ResyncReason, EventId)>,
+    resyncs: u64,
+    pub(super) statuses: VecDeque<OwnedItem>,
+    pub(super) view: StatusView,
+    /// See [`Batch::settled`].
+    pub(super) settled: u64,
+    /// Left over by an iterator that stopped midway: delivered already, and first in the next batch.
+    pub(super) left: VecDeque<OwnedItem>,
+}
+
+/// The channel of a drop-newest reader.
+pub(super) struct Queue {
+    pub(super) channel: Receiver<Queued>,
+    /// Before the channel: the log, up to where the reader joined.
+    pub(super) join: Place,
+    /// Taken from the channel, for which the batch had no room.
+    pub(super) held: Option<Queued>,
+    /// The outlet's `lost_full` up to which losses were told.
+    pub(super) full_seen: u64,
+}
+
+impl Reader {
+    pub(super) fn new(place: Place, start: i64, queue: Option<Queue>) -> Self {
+        Self {
+            place,
+            start,
+            told: 0,
+            untold: [0; 3],
+            lost: [0; 3],
+            delivered: 0,
+            end: None,
+            queue,
+            resync: None,
+            resyncs: 0,
+            statuses: VecDeque::new(),
+            view: StatusView::new(),
+            settled: place.next - 1,
+            left: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn set_resync(&mut self, reason: ResyncReason, head: EventId) {
+        self.resync = Some((reason, head));
+        self.resyncs = 1;
+    }
+
+    /// Counts a loss; it is told with the next item.
+    pub(super) fn lose(&mut self, reason: LostReason, missed: i64) {
+        let missed = missed.max(0) as u64;
+        self.untold[reason as usize] += missed;
+        self.lost[reason as usize] += missed;
+    }
+
+    pub(super) fn has_untold(&self) -> bool {
+        self.untold != [0; 3]
+    }
+
+    /// Tells counted losses, as far as there is room.
+    pub(super) fn tell(&mut self, batch: &mut Batch, limits: Limits) -> bool {
+        for reason in LostReason::ALL {
+            let missed = self.untold[reason as usize];
+            if missed == 0 {
+                continue;
+            }
+            if batch.items.len() >= limits.max_items {
+                return false;
+            }
+            self.untold[reason as usize] = 0;
+            self.told += missed;
+            batch.items.push(OwnedItem::Lost {
+                missed,
+                reason,
+                next_n: self.told + 1,
+            });
+        }
+        true
+    }
+
+    /// Losses between the position and the event at `ordinal` of the channel, `full` of which are reckoned by the
+    /// outlet to a full queue. They are counted there; here they are to be told.
+    pub(super) fn skip_to(&mut self, ordinal: i64, full: u64) {
+        let hole = (ordinal - 1 - self.place.ordinal).max(0) as u64;
+        self.untold[LostReason::Full as usize] += full;
+        self.untold[LostReason::Evicted as usize] += hole.saturating_sub(full);
+        self.place.ordinal = self.place.ordinal.max(ordinal - 1);
+    }
+
+    /// Back to where it stood before an event whose text did not fit.
+    pub(super) fn go_back(&mut self, before: &Before) {
+        self.place = before.place;
+        self.told = before.told;
+        self.untold = before.untold;
+        self.settled = before.settled;
+    }
+
+    /// Whether it still reads from the log.
+    pub(super) fn reads_log(&self) -> bool {
+        self.queue
+            .as_ref()
+            .is_none_or(|queue| self.place.next < queue.join.next)
+    }
+
+    /// Places an event in the batch.
+    pub(super) fn give(&mut self, batch: &mut Batch, event: Event) {
+        self.told += 1;
+        batch.items.push(OwnedItem::Event {
+            event,
+            n: self.told,
+        });
+    }
+}
+
+/// What a log reader that stands at `ordinal` has lost: to its window, and to eviction.
+pub(super) fn losses(overflow: Overflow, ordinal: i64, evicted: i64, end: i64) -> (i64, i64) {
+    let edge = match overflow {
+        Overflow::DropOldest { events } => (end - events as i64).max(ordinal),
+        _ => ordinal,
+    };
+    (edge - ordinal, (evicted.min(end) - edge).max(0))
+}
+
+impl Core {
+    /// The log's state with nothing evicted unreaped, so that rows' counts are exact.
+    pub(super) fn settled_log(&self) -> MutexGuard<'_, LogState> {
+        loop {
+            let state = self.log.lock();
+            if state.is_reaped() {
+                return state;
+            }
+            drop(state);
+            self.log.reap_all();
+        }
+    }
+}
+
+impl SubCore {
+    /// Up to where there is something to read now, and whether that is the end.
+    pub(super) fn limit(&self, reader: &Reader, state: &LogState) -> (Place, bool) {
+        match reader.end {
+            Some(end) => (end, true),
+            None => (newest(state, &self.row), state.closed),
+        }
+    }
+
+    /// The shard and the outlet of a drop-newest reader.
+    pub(super) fn fan(&self) -> Option<(&Shard, &std::sync::Arc<Outlet>)> {
+        self.outlet
+            .as_ref()
+            .map(|(shard, outlet)| (self.bus.fanout.shard(*shard), outlet))
+    }
+
+    /// Closes: the end is where the log stands now. What was not offered to the channel is offered first.
+    pub(super) fn fix_end(&self, reader: &mut Reader) {
+        let Some((shard, outlet)) = self.fan() else {
+            reader.end = Some(newest(&self.bus.log.lock(), &self.row));
+            return;
+        };
+        let mut fan = shard.lock();
+        let end = {
+            let state = self.bus.log.lock();
+            self.bus.fanout.count(false);
+            newest(&state, &self.row)
+        };
+        outlet.end_at(end.ordinal);
+        shard.complete(&fan, &self.bus.log, outlet, end.ordinal);
+        shard.remove(&mut fan, &self.bus.hasher, &self.row, outlet);
+        reader.end = Some(end);
+    }
+
+    /// The account, from independent counts: what is pending is counted in the channel and the log, not
+    /// computed from the rest.
+    pub(super) fn account(&self, reader: &Reader) -> SubscriptionStats {
+        let mut stats = SubscriptionStats {
+            delivered: reader.delivered,
+            lost_window: reader.lost[LostReason::Window as usize],
+            lost_evicted: reader.lost[LostReason::Evicted as usize],
+            resyncs: reader.resyncs,
+            ..SubscriptionStats::default()
+        };
+        let fan = self.fan().map(|(shard, outlet)| (shard.lock(), outlet));
+        let state = self.bus.settled_log();
+        let (limit, _) = self.limit(reader, &state);
+        stats.matched = (limit.ordinal - reader.start).max(0) as u64;
+        let evicted = self.row.evicted(state.tail());
+        if reader.reads_log() {
+            let (overflow, end) = match &reader.queue {
+                Some(queue) => (Overflow::CatchUp, queue.join.ordinal),
+                None => (self.overflow, limit.ordinal),
+            };
+            let ordinal = reader.place.ordinal;
+            let (window, gone) = losses(overflow, ordinal, evicted, end);
+            stats.lost_window += window as u64;
+            stats.lost_evicted += gone as u64;
+            stats.pending += (end - ordinal - window - gone).max(0) as u64;
+        }
+        if let (Some((_, outlet)), Some(queue)) = (&fan, &reader.queue) {
+            let queued = queue.channel.len() + usize::from(queue.held.is_some());
+            let offered = outlet.fanned().max(queue.join.ordinal).min(limit.ordinal);
+            let gone = (evicted.min(limit.ordinal) - offered).max(0);
+            stats.lost_full = outlet.lost_full();
+            stats.lost_evicted += outlet.lost_evicted() + gone as u64;
+            stats.pending += queued as u64 + (limit.ordinal - offered - gone).max(0) as u64;
+        }
+        stats
+    }
+}
+
+/// The place after the newest event.
+pub(super) fn newest(state: &LogState, row: &Row) -> Place {
+    Place {
+        next: state.head() + 1,
+        ordinal: row.matched(state.head()),
+    }
+}
