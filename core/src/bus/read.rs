@@ -56,12 +56,11 @@ impl SubCore {
     pub(super) fn fill(&self, batch: &mut Batch, want: Want) -> Result<usize> {
         want.limits.check()?;
         self.give_back(batch);
-        batch.clear();
         let mut held = self.reader.lock();
         let reader = &mut *held;
         if !reader.left.is_empty() {
             let items = reader.left.len().min(want.limits.max_items);
-            batch.items.extend(reader.left.drain(..items));
+            reader.left.drain(..items).for_each(|item| batch.push(item));
             self.write_texts(batch, want.form);
         } else {
             let step = loop {
@@ -71,7 +70,7 @@ impl SubCore {
                 }
             };
             reader.delivered += batch.events().count() as u64;
-            if step == Step::Ended && batch.items.is_empty() {
+            if step == Step::Ended && batch.is_empty() {
                 return Err(end());
             }
         }
@@ -85,20 +84,17 @@ impl SubCore {
             u64::MAX
         };
         self.position.store(needed, Ordering::Release);
-        if !batch.items.is_empty() {
+        if !batch.is_empty() {
             // A host may stop here: its token stays ready until a read finds nothing.
             self.source.mark_ready();
         }
-        Ok(batch.items.len())
+        Ok(batch.len())
     }
 
     /// Gives the events of the last read back to their log, if they are its own.
     fn give_back(&self, batch: &mut Batch) {
         let mut gone = ArrayVec::<Event, REAP>::new();
-        let mut events = batch.items.drain(..).filter_map(|item| match item {
-            OwnedItem::Event { event, .. } => Some(event),
-            _ => None,
-        });
+        let mut events = batch.take_events();
         while let Some(first) = events.next() {
             let mut state = self.bus.log.lock();
             for event in std::iter::once(first).chain(events.by_ref()).take(REAP) {
@@ -114,11 +110,11 @@ impl SubCore {
             return Step::Full;
         }
         if let Some((reason, head)) = reader.resync {
-            if batch.items.len() >= want.limits.max_items {
+            if batch.len() >= want.limits.max_items {
                 return Step::Full;
             }
             reader.resync = None;
-            batch.items.push(OwnedItem::Resync { reason, head });
+            batch.push(OwnedItem::Resync { reason, head });
             self.write_texts(batch, want.form);
         }
         if reader.reads_log() {
@@ -147,11 +143,11 @@ impl SubCore {
             });
         }
         while let Some(item) = reader.statuses.pop_front() {
-            if batch.items.len() >= want.limits.max_items {
+            if batch.len() >= want.limits.max_items {
                 reader.statuses.push_front(item);
                 return Step::Full;
             }
-            batch.items.push(item);
+            batch.push(item);
         }
         self.write_texts(batch, want.form);
         Step::Dry
@@ -162,7 +158,7 @@ impl SubCore {
         let mut bytes = 0_usize;
         loop {
             // Memory first: nothing is allocated under the log's lock.
-            batch.items.reserve(REAP + LostReason::ALL.len());
+            batch.reserve(REAP + LostReason::ALL.len());
             let mut before = ArrayVec::<Before, REAP>::new();
             let mut state = self.bus.log.lock();
             let backlog = reader.queue.as_ref().map(|queue| queue.join);
@@ -198,7 +194,7 @@ impl SubCore {
                 if !full && reader.tell(batch, want.limits) {
                     reader.settled = reader.place.next - 1;
                 }
-                if batch.items.is_empty() && want.arm && !ends && backlog.is_none() {
+                if batch.is_empty() && want.arm && !ends && backlog.is_none() {
                     return self.arm(reader, &mut state);
                 }
             }
@@ -280,13 +276,13 @@ impl SubCore {
         let mut copied = 0;
         let mut scanned = 0;
         while reader.place.ordinal < limit.ordinal && copied < REAP && scanned < SCAN {
-            if batch.items.len() >= max_items {
+            if batch.len() >= max_items {
                 return true;
             }
             let seq = reader.place.next;
             if let Some((event, size)) = state.lend_if(seq, &self.row) {
                 let mut undo = Before {
-                    items: batch.items.len(),
+                    items: batch.len(),
                     len: 0,
                     place: reader.place,
                     told: reader.told,
@@ -297,7 +293,7 @@ impl SubCore {
                 let too_much = want.form.is_none() && *bytes > 0 && *bytes + size > max_bytes;
                 if too_much
                     || (reader.has_untold() && !reader.tell(batch, want.limits))
-                    || batch.items.len() >= max_items
+                    || batch.len() >= max_items
                 {
                     state.take_back(event);
                     return true;
@@ -308,7 +304,7 @@ impl SubCore {
                 reader.settled = seq;
                 copied += 1;
                 if want.form.is_some() {
-                    undo.len = batch.items.len() - undo.items;
+                    undo.len = batch.len() - undo.items;
                     before.push(undo);
                 }
             }
@@ -384,7 +380,7 @@ impl SubCore {
                 return Some(queued);
             }
         }
-        if batch.items.len() >= max_items {
+        if batch.len() >= max_items {
             return Some(queued);
         }
         let size = u64::from(queued.size);
@@ -446,7 +442,7 @@ impl SubCore {
             queue.full_seen = outlet.lost_full();
             reader.skip_to(offered + 1, full);
         }
-        if !reader.has_untold() && batch.items.is_empty() && want.arm && !ends {
+        if !reader.has_untold() && batch.is_empty() && want.arm && !ends {
             reader.settled = reader.settled.max(limit.next - 1);
             return self.arm(reader, &mut state);
         }

@@ -97,12 +97,12 @@ impl Reader {
             if missed == 0 {
                 continue;
             }
-            if batch.items.len() >= limits.max_items {
+            if batch.len() >= limits.max_items {
                 return false;
             }
             self.untold[reason as usize] = 0;
             self.told += missed;
-            batch.items.push(OwnedItem::Lost {
+            batch.push(OwnedItem::Lost {
                 missed,
                 reason,
                 next_n: self.told + 1,
@@ -138,10 +138,7 @@ impl Reader {
     /// Places an event in the batch.
     pub(super) fn give(&mut self, batch: &mut Batch, event: Event) {
         self.told += 1;
-        batch.items.push(OwnedItem::Event {
-            event,
-            n: self.told,
-        });
+        batch.push_event(event, self.told);
     }
 }
 

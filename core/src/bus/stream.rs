@@ -65,7 +65,7 @@ impl Stream for Items<'_> {
         }
         match answer {
             Ok(_) => {
-                this.rest.extend(this.batch.items.drain(..).rev());
+                this.rest.extend(this.batch.take_items());
                 Poll::Ready(this.rest.pop().map(Ok))
             }
             Err(error) if error.kind() == ErrorKind::Closed => {

@@ -37,13 +37,8 @@ impl SubCore {
 
     /// Writes the texts of the items that have none yet, whatever their size.
     pub(super) fn write_texts(&self, batch: &mut Batch, form: Option<Form>) {
-        let Some(form) = form else { return };
-        let Batch {
-            items, texts, ends, ..
-        } = batch;
-        for item in items.iter().skip(ends.len()) {
-            self.write_text(item.as_item(), form, texts);
-            ends.push(texts.len());
+        if let Some(form) = form {
+            batch.write_texts(usize::MAX, |item, out| self.write_text(item, form, out));
         }
     }
 
@@ -58,28 +53,16 @@ impl SubCore {
     ) -> bool {
         let Some(form) = want.form else { return true };
         for undo in before {
-            let ends = batch.ends.len();
-            let start = batch.texts.len();
-            let Batch {
-                items,
-                texts,
-                ends: all_ends,
-                ..
-            } = batch;
+            let had_text = !batch.texts.is_empty();
             // The losses that stand before the event, and the event.
-            for item in items.iter().skip(ends).take(undo.len) {
-                self.write_text(item.as_item(), form, texts);
-                all_ends.push(texts.len());
-            }
-            if start > 0 && texts.len() > want.limits.max_bytes {
-                texts.truncate(start);
-                all_ends.truncate(ends);
-                items.truncate(undo.items);
+            batch.write_texts(undo.len, |item, out| self.write_text(item, form, out));
+            if had_text && batch.texts.len() > want.limits.max_bytes {
+                batch.truncate(undo.items);
                 reader.go_back(undo);
                 return false;
             }
         }
-        self.write_texts(batch, Some(form));
+        self.write_texts(batch, want.form);
         true
     }
 }
