@@ -7,14 +7,12 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use once_cell::sync::OnceCell;
-
 use super::doorbell::Doorbell;
 use super::drive::{Drive, Ready};
 use super::ready::{Attachment, ReadyStack};
 use crate::error::{Error, Result};
 use crate::fork::Generation;
-use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering, fence};
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, OnceCell, Ordering, fence};
 
 /// Readiness of any number of subscriptions, for one host loop.
 ///
@@ -268,6 +266,12 @@ impl BellCore {
 
     pub(super) fn has_tokens(&self) -> bool {
         !self.ready.is_empty() || !self.left.lock().is_empty()
+    }
+
+    /// The descriptor, which must have been made: for models.
+    #[cfg(all(test, loom))]
+    pub(super) fn doorbell(&self) -> &Doorbell {
+        self.doorbell.get().unwrap()
     }
 
     pub(super) fn is_closed(&self) -> bool {

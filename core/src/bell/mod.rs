@@ -14,8 +14,11 @@
 mod arm;
 #[allow(clippy::module_inception)]
 mod bell;
+#[cfg_attr(loom, path = "doorbell_model.rs")]
 mod doorbell;
 mod drive;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod park;
 mod ready;
 mod source;

@@ -20,6 +20,9 @@ pub(crate) struct Source {
     /// In an arm list, or in a chain that has not popped it yet.
     pub(super) armed: AtomicBool,
     pub(super) parked_next: AtomicPtr<Source>,
+    /// Whether `State::bell` is set, for those who only ask. Written under the lock; whoever attaches looks
+    /// at the subscription afterwards, so a reader that sees it late loses nothing.
+    attached: AtomicBool,
     state: Mutex<State>,
     unpark: Condvar,
 }
@@ -52,6 +55,7 @@ impl Source {
             links: Links::default(),
             armed: AtomicBool::new(false),
             parked_next: AtomicPtr::default(),
+            attached: AtomicBool::new(false),
             state: Mutex::new(State {
                 waiter: Waiter::Nobody,
                 bell: None,
@@ -181,19 +185,26 @@ impl Source {
     }
 
     fn set_bell(&self, bell: Option<(Arc<BellCore>, Arc<Attachment>)>) {
-        let before = std::mem::replace(&mut self.state.lock().bell, bell);
+        let mut state = self.state.lock();
+        self.attached.store(bell.is_some(), Ordering::Release);
+        let before = std::mem::replace(&mut state.bell, bell);
+        drop(state);
         if let Some((_, entry)) = before {
             entry.detach();
         }
     }
 
-    /// Whether it is attached to a bell.
+    /// Whether it is attached to a bell. One load.
+    #[inline]
     pub(crate) fn is_attached(&self) -> bool {
-        self.state.lock().bell.is_some()
+        self.attached.load(Ordering::Acquire)
     }
 
     /// Marks the token ready on the bell, if it is attached to one. Whether it is.
     pub(crate) fn mark_ready(&self) -> bool {
+        if !self.is_attached() {
+            return false;
+        }
         let attached = self.state.lock().bell.clone();
         let Some((bell, entry)) = attached else {
             return false;

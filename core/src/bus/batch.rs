@@ -11,20 +11,34 @@ use crate::event::{Event, EventId};
 /// events of the previous one back to their log without touching their reference counts. Items stay until
 /// the next read into the batch, [`Batch::clear`] or its drop. One thread at a time.
 pub struct Batch {
-    entries: Vec<Entry>,
-    /// The items that are not events, in their order.
-    others: Vec<OwnedItem>,
+    /// Events in their order; `None` stands for the next of `others`.
+    pub(super) entries: Vec<Option<Event>>,
+    pub(super) others: Vec<Other>,
+    /// The `n` of the first event, if no other item stands before it.
+    pub(super) first_n: u64,
+    /// Events that a log lent, as they lie in `entries`; the log's number.
+    pub(super) runs: Vec<Run>,
+    pub(super) lender: u64,
     pub(super) settled: EventId,
     pub(super) texts: Vec<u8>,
     pub(super) ends: Vec<usize>,
 }
 
-/// An item, in two words: most are events, and a read writes hundreds of them.
-struct Entry {
-    /// `None` for an item of `Batch::others`.
-    event: Option<Event>,
-    /// The event's `n`, or the place in `Batch::others`.
-    n: u64,
+/// An item that is no event.
+pub(super) struct Other {
+    /// Its place in the batch.
+    pub(super) at: usize,
+    pub(super) item: OwnedItem,
+    /// The `n` of the event behind it. Events in between count up: only losses make holes.
+    pub(super) next_n: u64,
+}
+
+/// Neighbours in the log that are neighbours in the batch.
+#[derive(Clone, Copy)]
+pub(super) struct Run {
+    pub(super) at: usize,
+    pub(super) first: u64,
+    pub(super) len: usize,
 }
 
 /// The texts of a batch, ready to write.
@@ -43,6 +57,9 @@ impl Batch {
         Self {
             entries: Vec::new(),
             others: Vec::new(),
+            first_n: 1,
+            runs: Vec::new(),
+            lender: 0,
             settled: EventId { epoch: 0, seq: 0 },
             texts: Vec::new(),
             ends: Vec::new(),
@@ -64,102 +81,43 @@ impl Batch {
     /// Item `at`, from 0.
     #[must_use]
     pub fn get(&self, at: usize) -> Option<Item<'_>> {
-        self.entries.get(at).and_then(|entry| self.item(entry))
-    }
-
-    fn item<'a>(&'a self, entry: &'a Entry) -> Option<Item<'a>> {
-        match &entry.event {
-            Some(event) => Some(Item::Event { event, n: entry.n }),
-            None => self.others.get(entry.n as usize).map(OwnedItem::as_item),
+        let before = self.others.partition_point(|other| other.at < at);
+        match self.entries.get(at)? {
+            Some(event) => {
+                let base = before.checked_sub(1).and_then(|last| self.others.get(last));
+                let n = base.map_or(self.first_n + at as u64, |o| {
+                    o.next_n + (at - o.at - 1) as u64
+                });
+                Some(Item::Event { event, n })
+            }
+            None => self.others.get(before).map(|other| other.item.as_item()),
         }
     }
 
     /// The items in their order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Item<'_>> + '_ {
-        self.entries.iter().filter_map(|entry| self.item(entry))
+    pub fn iter(&self) -> impl Iterator<Item = Item<'_>> + '_ {
+        let mut others = self.others.iter();
+        let mut n = self.first_n;
+        self.entries.iter().filter_map(move |entry| match entry {
+            Some(event) => {
+                n += 1;
+                Some(Item::Event { event, n: n - 1 })
+            }
+            None => others.next().map(|other| {
+                n = other.next_n;
+                other.item.as_item()
+            }),
+        })
     }
 
     /// Only the events.
     pub fn events(&self) -> impl Iterator<Item = &Event> + '_ {
-        self.entries.iter().filter_map(|entry| entry.event.as_ref())
+        self.entries.iter().flatten()
     }
 
-    /// Makes room for `more` items, so that pushing them allocates nothing.
-    pub(super) fn reserve(&mut self, more: usize) {
-        self.entries.reserve(more);
-    }
-
-    #[inline]
-    pub(super) fn push_event(&mut self, event: Event, n: u64) {
-        self.entries.push(Entry {
-            event: Some(event),
-            n,
-        });
-    }
-
-    pub(super) fn push(&mut self, item: OwnedItem) {
-        match item {
-            OwnedItem::Event { event, n } => self.push_event(event, n),
-            other => {
-                self.entries.push(Entry {
-                    event: None,
-                    n: self.others.len() as u64,
-                });
-                self.others.push(other);
-            }
-        }
-    }
-
-    /// Writes texts, by `write`, of the next `most` items that have none yet.
-    pub(super) fn write_texts(
-        &mut self,
-        most: usize,
-        mut write: impl FnMut(Item<'_>, &mut Vec<u8>),
-    ) {
-        let mut texts = std::mem::take(&mut self.texts);
-        let mut ends = std::mem::take(&mut self.ends);
-        for entry in self.entries.iter().skip(ends.len()).take(most) {
-            if let Some(item) = self.item(entry) {
-                write(item, &mut texts);
-            }
-            ends.push(texts.len());
-        }
-        self.texts = texts;
-        self.ends = ends;
-    }
-
-    /// Drops the items from `len` on, with their texts.
-    pub(super) fn truncate(&mut self, len: usize) {
-        let gone = self
-            .entries
-            .iter()
-            .skip(len)
-            .filter(|entry| entry.event.is_none())
-            .count();
-        self.entries.truncate(len);
-        self.others.truncate(self.others.len() - gone);
-        self.ends.truncate(len);
-        self.texts.truncate(self.ends.last().copied().unwrap_or(0));
-    }
-
-    /// Takes the events out and forgets the rest.
-    pub(super) fn take_events(&mut self) -> impl Iterator<Item = Event> + '_ {
-        self.others.clear();
-        self.texts.clear();
-        self.ends.clear();
-        self.entries.drain(..).filter_map(|entry| entry.event)
-    }
-
-    /// Takes the items out, the last first.
-    pub(super) fn take_items(&mut self) -> impl Iterator<Item = OwnedItem> + '_ {
-        let others = &mut self.others;
-        self.entries
-            .drain(..)
-            .rev()
-            .filter_map(|entry| match entry.event {
-                Some(event) => Some(OwnedItem::Event { event, n: entry.n }),
-                None => others.pop(),
-            })
+    /// How many of the items are events.
+    pub(super) fn event_count(&self) -> usize {
+        self.entries.len() - self.others.len()
     }
 
     /// Up to where the subscription knows everything once this batch is dealt with: what a heartbeat
@@ -182,6 +140,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.entries.clear();
         self.others.clear();
+        self.runs.clear();
         self.texts.clear();
         self.ends.clear();
     }

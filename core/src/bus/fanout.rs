@@ -273,8 +273,11 @@ impl Shard {
         }
         let mut seq = self.next();
         while seq <= held.head() && !events.is_full() {
-            let Some(lent) = held.lend(seq) else { break };
-            events.push(lent);
+            let meta = held.meta(seq);
+            let Some(event) = held.ring.lend_one(seq) else {
+                break;
+            };
+            events.push((event, meta));
             seq += 1;
         }
         drop(held);

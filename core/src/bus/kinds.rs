@@ -12,6 +12,9 @@ pub struct Kind(pub(super) u8);
 pub(super) const OTHER: u8 = 63;
 
 impl Kind {
+    /// `request`, which every bus registers first.
+    pub(super) const REQUEST: Self = Self(0);
+
     /// The mask with this kind's bit.
     pub(super) const fn mask(self) -> u64 {
         1 << self.0

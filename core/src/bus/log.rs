@@ -17,7 +17,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 
 use super::index::{Change, Index};
-use super::kinds::Kind;
+use super::ring::Ring;
 use super::row::{Meta, Row};
 use crate::bell::{Chain, LockToken};
 use crate::event::{Draft, Event, EventId, LogRef};
@@ -30,6 +30,12 @@ pub(super) const REAP: usize = 64;
 #[derive(Default)]
 pub(super) struct Reaped(ArrayVec<(LogRef, i32), REAP>);
 
+/// Numbers logs from 1. Relaxed: only distinctness counts. Never loom's: a static cannot be modelled.
+fn next_log_id() -> u64 {
+    static LAST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    LAST.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1
+}
+
 /// The ring and its lock.
 pub(super) struct Log {
     state: Padded<Mutex<LogState>>,
@@ -38,36 +44,15 @@ pub(super) struct Log {
     head: Padded<AtomicU64>,
     /// Bytes of the texts made of events that the log holds. Relaxed: an account, see `event::block`.
     text_bytes: AtomicI64,
-}
-
-#[derive(Default)]
-struct Slot {
-    event: Option<LogRef>,
-    /// References lent from this slot, less those given back to it.
-    lent: i32,
-    /// Size of the block while kept; once evicted, the text bytes that eviction reckoned with.
-    size: u32,
-    key_hash: u32,
-    kind: u8,
-}
-
-impl Slot {
-    fn meta(&self) -> Meta {
-        Meta {
-            kind: Kind(self.kind),
-            key_hash: self.key_hash,
-            size: self.size,
-        }
-    }
+    /// Tells logs apart: a batch remembers whose references it holds.
+    id: u64,
 }
 
 /// What the lock guards.
 pub(super) struct LogState {
-    slots: Box<[Slot]>,
-    mask: u64,
+    pub(super) ring: Ring,
     head: u64,
     tail: u64,
-    reaped: u64,
     /// Bytes of the blocks from tail to head.
     bytes: i64,
     /// Text bytes of events that are evicted and not reaped.
@@ -90,14 +75,10 @@ pub(super) struct Fresh {
 
 impl Log {
     pub(super) fn new(epoch: u64, max_events: usize, max_bytes: usize) -> Self {
-        // One slot more than is kept: the newest is written before the oldest is reaped.
-        let slots = (max_events + 1).next_power_of_two();
         let state = LogState {
-            slots: (0..slots).map(|_| Slot::default()).collect(),
-            mask: slots as u64 - 1,
+            ring: Ring::new(max_events),
             head: 0,
             tail: 1,
-            reaped: 1,
             bytes: 0,
             unreaped_text: 0,
             max_events: max_events as u64,
@@ -111,6 +92,7 @@ impl Log {
             state: Padded(Mutex::new(state)),
             head: Padded::default(),
             text_bytes: AtomicI64::new(0),
+            id: next_log_id(),
         }
     }
 
@@ -123,6 +105,12 @@ impl Log {
     #[inline]
     pub(super) fn head(&self) -> u64 {
         self.head.load(Ordering::Acquire)
+    }
+
+    /// This log's number in this process, never given twice.
+    #[inline]
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
     /// Counts the bytes of a text that was made of an event which the log still holds.
@@ -162,16 +150,8 @@ impl Log {
                 }
             }
         });
-        let own = lend.then(|| event.lend());
-        if let Some(slot) = state.slots.get_mut((seq & state.mask) as usize) {
-            *slot = Slot {
-                event: Some(event),
-                lent: i32::from(lend),
-                size: meta.size,
-                key_hash: meta.key_hash,
-                kind: meta.kind.0,
-            };
-        }
+        state.ring.put(seq, event, meta);
+        let own = if lend { state.ring.lend_one(seq) } else { None };
         state.head = seq;
         state.bytes += i64::from(meta.size);
         self.head.store(seq, Ordering::Release);
@@ -187,7 +167,7 @@ impl Log {
     /// Drops what was reaped, and takes its texts out of the account.
     #[inline]
     pub(super) fn free(&self, reaped: &mut Reaped) {
-        for (event, lent) in reaped.0.drain(..) {
+        while let Some((event, lent)) = reaped.0.pop() {
             let text = event.retire(lent);
             if text > 0 {
                 self.text_bytes.fetch_sub(text, Ordering::Relaxed);
@@ -220,7 +200,7 @@ impl LogState {
 
     /// Whether the rows' `evicted` counts reach up to the tail.
     pub(super) fn is_reaped(&self) -> bool {
-        self.reaped == self.tail
+        self.ring.first() == self.tail
     }
 
     pub(super) fn kept_bytes(&self) -> i64 {
@@ -239,18 +219,15 @@ impl LogState {
     /// Evicts the oldest kept event; the bytes that frees in the end.
     #[inline]
     fn evict_one(&mut self, count_texts: bool) -> i64 {
-        let at = (self.tail & self.mask) as usize;
-        let Some(slot) = self.slots.get_mut(at) else {
-            return 0;
-        };
-        let size = i64::from(slot.size);
+        let size = i64::from(self.ring.meta(self.tail).size);
         // The texts are only asked for where bytes decide: it touches the event's own memory.
-        let texts = match &slot.event {
+        let texts = match self.ring.get(self.tail) {
             Some(event) if count_texts => event.text_bytes(),
             _ => 0,
         };
-        slot.size = u32::try_from(texts).unwrap_or(u32::MAX);
-        self.unreaped_text += i64::from(slot.size);
+        self.ring
+            .set_size(self.tail, u32::try_from(texts).unwrap_or(u32::MAX));
+        self.unreaped_text += texts.min(i64::from(u32::MAX));
         self.bytes -= size;
         self.tail += 1;
         size + texts
@@ -266,89 +243,45 @@ impl LogState {
     /// Takes up to [`REAP`] evicted events out of their slots. Whether all are out.
     #[inline]
     pub(super) fn reap(&mut self, reaped: &mut Reaped) -> bool {
-        while self.reaped < self.tail {
+        while self.ring.first() < self.tail {
             if reaped.0.is_full() {
                 return false;
             }
-            let seq = self.reaped;
-            let Some(slot) = self.slots.get_mut((seq & self.mask) as usize) else {
+            let seq = self.ring.first();
+            let meta = self.ring.meta(seq);
+            let Some((event, lent, texts)) = self.ring.take_first() else {
                 return true;
             };
-            self.unreaped_text -= i64::from(slot.size);
-            if let Some(event) = slot.event.take() {
-                let meta = slot.meta();
-                self.index.for_each(meta.key_hash, &event.peek(), |row| {
-                    if !row.all && row.matches_kind(meta, &event.peek()) {
-                        row.count_reaped(seq);
-                    }
-                });
-                reaped.0.push((event, slot.lent));
-            }
-            self.reaped += 1;
+            self.unreaped_text -= i64::from(texts);
+            self.index.for_each(meta.key_hash, &event.peek(), |row| {
+                if !row.all && row.matches_kind(meta, &event.peek()) {
+                    row.count_reaped(seq);
+                }
+            });
+            reaped.0.push((event, lent));
         }
         true
     }
 
-    #[inline]
-    fn slot(&mut self, seq: u64) -> Option<&mut Slot> {
-        self.slots.get_mut((seq & self.mask) as usize)
-    }
-
     /// Whether the event with this seq, which must be kept, matches.
     #[inline]
-    pub(super) fn matches(&mut self, seq: u64, row: &Row) -> bool {
+    pub(super) fn matches(&self, seq: u64, row: &Row) -> bool {
         row.all
-            || self.slot(seq).is_some_and(|slot| {
-                let meta = slot.meta();
-                slot.event
-                    .as_ref()
-                    .is_some_and(|event| row.matches(meta, &event.peek()))
-            })
+            || self
+                .ring
+                .get(seq)
+                .is_some_and(|event| row.matches(self.ring.meta(seq), &event.peek()))
     }
 
-    /// A reference to the event with this seq, which must be kept, if it matches; with its size.
+    /// What is known of the event with this seq, which must be kept, without touching it.
     #[inline]
-    pub(super) fn lend_if(&mut self, seq: u64, row: &Row) -> Option<(Event, u32)> {
-        let slot = self.slot(seq)?;
-        let held = slot.event.as_ref()?;
-        if !row.all && !row.matches(slot.meta(), &held.peek()) {
-            return None;
-        }
-        let event = held.lend();
-        slot.lent += 1;
-        Some((event, slot.size))
-    }
-
-    /// A reference to the event with this seq, which must be kept.
-    #[inline]
-    pub(super) fn lend(&mut self, seq: u64) -> Option<(Event, Meta)> {
-        let slot = self.slot(seq)?;
-        let event = slot.event.as_ref()?.lend();
-        slot.lent += 1;
-        Some((event, slot.meta()))
-    }
-
-    /// Takes back a reference that a reader is done with, if the log still holds the event; else it comes
-    /// back, to be dropped without the lock.
-    #[inline]
-    pub(super) fn take_back(&mut self, event: Event) -> Option<Event> {
-        let seq = event.id().seq;
-        let Some(slot) = self.slot(seq) else {
-            return Some(event);
-        };
-        match &slot.event {
-            Some(held) if held.is(&event) => {
-                held.take_back(event);
-                slot.lent -= 1;
-                None
-            }
-            _ => Some(event),
-        }
+    pub(super) fn meta(&self, seq: u64) -> Meta {
+        self.ring.meta(seq)
     }
 
     /// When the event with this seq, which must be kept, arrived.
-    pub(super) fn arrived_ns(&mut self, seq: u64) -> Option<u64> {
-        Some(self.slot(seq)?.event.as_ref()?.peek().arrived_ns())
+    pub(super) fn arrived_ns(&self, seq: u64) -> Option<u64> {
+        Some(self.ring.get(seq)?.peek().arrived_ns())
     }
 
     /// Moves everybody who is armed to `chain`.
@@ -360,15 +293,5 @@ impl LogState {
 
     pub(super) fn apply(&mut self, change: &mut Change<Arc<Row>>) {
         self.index.apply(change);
-    }
-}
-
-impl Drop for LogState {
-    fn drop(&mut self) {
-        for slot in &mut *self.slots {
-            if let Some(event) = slot.event.take() {
-                event.retire(slot.lent);
-            }
-        }
     }
 }

@@ -83,8 +83,12 @@ impl Core {
             self.extra_clashes
                 .fetch_add(u64::from(record.clashes), Ordering::Relaxed);
         }
+        let kind = match event.payload() {
+            Payload::Request(_) => Kind::REQUEST,
+            _ => self.kinds.find(event.kind()),
+        };
         let meta = Meta {
-            kind: self.kinds.find(event.kind()),
+            kind,
             key_hash: self.hasher.hash(draft.peek().key()),
             size: draft.peek().size() as u32,
         };
@@ -117,8 +121,14 @@ impl Core {
             // A reference for the fan-out: of one event its publisher's own, of several they are read from
             // the log.
             let lend = fan_out && last.is_none();
-            if let Some(own) = last.take().and_then(|before| before.event) {
-                state.take_back(own);
+            if let Some(Fresh {
+                seq,
+                event: Some(own),
+                ..
+            }) = last.take()
+                && state.ring.take_back(seq, 1) == 0
+            {
+                std::mem::forget(own);
             }
             let draft = (draft, meta, arrived_ns);
             last = Some(

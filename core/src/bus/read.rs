@@ -13,7 +13,7 @@ use super::reader::{Reader, losses};
 use super::resume::{Place, SCAN};
 use super::subscription::{SubCore, end};
 use crate::error::Result;
-use crate::event::{Event, EventId};
+use crate::event::EventId;
 use crate::sync::Ordering;
 use crate::wire::Form;
 
@@ -26,8 +26,10 @@ enum Step {
     Dry,
     /// There will never be more.
     Ended,
-    /// Something came in between: once more.
+    /// The channel has something after all.
     Again,
+    /// A status changed in between: from the start.
+    Behind,
 }
 
 /// How to read.
@@ -43,33 +45,41 @@ pub(super) struct Want {
 pub(super) struct Before {
     /// How many items the batch held.
     pub(super) items: usize,
-    /// How many it added: losses that stand before the event, and the event.
-    pub(super) len: usize,
     pub(super) place: Place,
     pub(super) told: u64,
-    pub(super) untold: [u64; 3],
     pub(super) settled: u64,
+}
+
+/// What one hold of the log's lock copies with.
+struct Copying<'a> {
+    state: &'a mut LogState,
+    want: Want,
+    limit: Place,
+    /// Of the events in the batch.
+    bytes: &'a mut usize,
+    before: &'a mut ArrayVec<Before, REAP>,
 }
 
 impl SubCore {
     /// Fills `batch`. The number of items; `Closed` once there will never be more.
     pub(super) fn fill(&self, batch: &mut Batch, want: Want) -> Result<usize> {
         want.limits.check()?;
-        self.give_back(batch);
+        batch.give_back(&self.bus.log);
         let mut held = self.reader.lock();
         let reader = &mut *held;
         if !reader.left.is_empty() {
             let items = reader.left.len().min(want.limits.max_items);
-            reader.left.drain(..items).for_each(|item| batch.push(item));
+            batch.push_left(reader.left.drain(..items));
             self.write_texts(batch, want.form);
         } else {
+            batch.begin(reader.told + 1, &self.bus.log);
             let step = loop {
                 let step = self.read(reader, batch, want);
-                if step != Step::Again {
+                if step != Step::Behind {
                     break step;
                 }
             };
-            reader.delivered += batch.events().count() as u64;
+            reader.delivered += batch.event_count() as u64;
             if step == Step::Ended && batch.is_empty() {
                 return Err(end());
             }
@@ -91,20 +101,6 @@ impl SubCore {
         Ok(batch.len())
     }
 
-    /// Gives the events of the last read back to their log, if they are its own.
-    fn give_back(&self, batch: &mut Batch) {
-        let mut gone = ArrayVec::<Event, REAP>::new();
-        let mut events = batch.take_events();
-        while let Some(first) = events.next() {
-            let mut state = self.bus.log.lock();
-            for event in std::iter::once(first).chain(events.by_ref()).take(REAP) {
-                gone.extend(state.take_back(event));
-            }
-            drop(state);
-            gone.clear();
-        }
-    }
-
     fn read(&self, reader: &mut Reader, batch: &mut Batch, want: Want) -> Step {
         if self.read_statuses(reader, batch, want) == Step::Full {
             return Step::Full;
@@ -114,7 +110,7 @@ impl SubCore {
                 return Step::Full;
             }
             reader.resync = None;
-            batch.push(OwnedItem::Resync { reason, head });
+            batch.push(OwnedItem::Resync { reason, head }, reader.told + 1);
             self.write_texts(batch, want.form);
         }
         if reader.reads_log() {
@@ -147,7 +143,7 @@ impl SubCore {
                 reader.statuses.push_front(item);
                 return Step::Full;
             }
-            batch.push(item);
+            batch.push(item, reader.told + 1);
         }
         self.write_texts(batch, want.form);
         Step::Dry
@@ -179,15 +175,14 @@ impl SubCore {
             if !self.catch_up(reader, &mut state, overflow, limit) {
                 continue;
             }
-            let full = self.copy(
-                reader,
-                &mut state,
-                batch,
+            let copying = Copying {
+                state: &mut state,
                 want,
                 limit,
-                &mut bytes,
-                &mut before,
-            );
+                bytes: &mut bytes,
+                before: &mut before,
+            };
+            let full = self.copy(reader, batch, copying);
             let dry = reader.place.ordinal >= limit.ordinal;
             if dry {
                 reader.place.next = reader.place.next.max(limit.next);
@@ -257,71 +252,88 @@ impl SubCore {
     }
 
     /// Copies matching events, a bounded number per hold of the lock. Whether the batch is full.
-    #[allow(clippy::too_many_arguments)]
     #[inline]
-    fn copy(
-        &self,
-        reader: &mut Reader,
-        state: &mut LogState,
-        batch: &mut Batch,
-        want: Want,
-        limit: Place,
-        bytes: &mut usize,
-        before: &mut ArrayVec<Before, REAP>,
-    ) -> bool {
-        let Limits {
-            max_items,
-            max_bytes,
-        } = want.limits;
+    fn copy(&self, reader: &mut Reader, batch: &mut Batch, copy: Copying<'_>) -> bool {
+        let Copying {
+            state,
+            want,
+            limit,
+            bytes,
+            before,
+        } = copy;
+        if reader.place.ordinal < limit.ordinal && !reader.tell(batch, want.limits) {
+            return true;
+        }
         let mut copied = 0;
         let mut scanned = 0;
         while reader.place.ordinal < limit.ordinal && copied < REAP && scanned < SCAN {
-            if batch.len() >= max_items {
+            let room = (want.limits.max_items - batch.len()).min(REAP - copied);
+            if room == 0 {
                 return true;
             }
-            let seq = reader.place.next;
-            if let Some((event, size)) = state.lend_if(seq, &self.row) {
-                let mut undo = Before {
-                    items: batch.len(),
-                    len: 0,
-                    place: reader.place,
-                    told: reader.told,
-                    untold: reader.untold,
-                    settled: reader.settled,
-                };
-                let size = size as usize;
-                let too_much = want.form.is_none() && *bytes > 0 && *bytes + size > max_bytes;
-                if too_much
-                    || (reader.has_untold() && !reader.tell(batch, want.limits))
-                    || batch.len() >= max_items
-                {
-                    state.take_back(event);
-                    return true;
-                }
-                *bytes += size;
-                reader.give(batch, event);
-                reader.place.ordinal += 1;
-                reader.settled = seq;
-                copied += 1;
-                if want.form.is_some() {
-                    undo.len = batch.len() - undo.items;
-                    before.push(undo);
-                }
+            // A run of neighbours that match: with all events, as long as there is room.
+            let first = reader.place.next;
+            let most = (limit.next - first).min(room as u64) as usize;
+            let (run, full) = self.run(state, want, first, most, bytes);
+            if want.form.is_some() {
+                let len = batch.len();
+                before.extend((0..run).map(|at| reader.before(len, at)));
             }
-            reader.place.next += 1;
-            scanned += 1;
+            if run > 0 {
+                batch.lend(state, first, run);
+                reader.place.next += run as u64;
+                reader.place.ordinal += run as i64;
+                reader.told += run as u64;
+                reader.settled = reader.place.next - 1;
+            }
+            if full {
+                return true;
+            }
+            if run < most {
+                reader.place.next += 1; // does not match
+            }
+            copied += run;
+            scanned += run as u64 + 1;
         }
-        if !reader.has_untold() {
-            // What was passed over does not match.
-            reader.settled = reader.place.next - 1;
-        }
+        // What was passed over does not match.
+        reader.settled = reader.place.next - 1;
         false
+    }
+
+    /// How many of the `most` events from `first` on match, up to the first that does not; and whether the next one
+    /// is too many bytes.
+    #[inline]
+    fn run(
+        &self,
+        state: &LogState,
+        want: Want,
+        first: u64,
+        most: usize,
+        bytes: &mut usize,
+    ) -> (usize, bool) {
+        if self.row.all {
+            let all = *bytes + state.ring.bytes(first, most) as usize;
+            if all <= want.limits.max_bytes || want.form.is_some() {
+                *bytes = all;
+                return (most, false);
+            }
+        }
+        let mut run = 0;
+        while run < most && state.matches(first + run as u64, &self.row) {
+            let size = state.meta(first + run as u64).size as usize;
+            if want.form.is_none() && *bytes > 0 && *bytes + size > want.limits.max_bytes {
+                return (run, true);
+            }
+            *bytes += size;
+            run += 1;
+        }
+        (run, false)
     }
 
     /// Arms under the log's lock, in the hold in which there was nothing to read.
     fn arm(&self, reader: &Reader, state: &mut LogState) -> Step {
         if reader.view.is_behind(&self.bus.statuses) {
-            return Step::Again;
+            return Step::Behind;
         }
         self.row.armed.arm(&mut state.token, &self.source);
         Step::Dry

@@ -102,11 +102,15 @@ impl Reader {
             }
             self.untold[reason as usize] = 0;
             self.told += missed;
-            batch.push(OwnedItem::Lost {
-                missed,
-                reason,
-                next_n: self.told + 1,
-            });
+            let next_n = self.told + 1;
+            batch.push(
+                OwnedItem::Lost {
+                    missed,
+                    reason,
+                    next_n,
+                },
+                next_n,
+            );
         }
         true
     }
@@ -120,11 +124,28 @@ impl Reader {
         self.place.ordinal = self.place.ordinal.max(ordinal - 1);
     }
 
+    /// As it stands before the event `at` places behind the next, in a batch of `items`.
+    pub(super) fn before(&self, items: usize, at: usize) -> Before {
+        let Place { next, ordinal } = self.place;
+        Before {
+            items: items + at,
+            place: Place {
+                next: next + at as u64,
+                ordinal: ordinal + at as i64,
+            },
+            told: self.told + at as u64,
+            settled: if at == 0 {
+                self.settled
+            } else {
+                next + at as u64 - 1
+            },
+        }
+    }
+
     /// Back to where it stood before an event whose text did not fit.
     pub(super) fn go_back(&mut self, before: &Before) {
         self.place = before.place;
         self.told = before.told;
-        self.untold = before.untold;
         self.settled = before.settled;
     }
 
@@ -138,7 +159,7 @@ impl Reader {
     /// Places an event in the batch.
     pub(super) fn give(&mut self, batch: &mut Batch, event: Event) {
         self.told += 1;
-        batch.push_event(event, self.told);
+        batch.push_event(event);
     }
 }
 

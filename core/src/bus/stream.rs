@@ -18,8 +18,8 @@ use crate::error::{ErrorKind, Result};
 pub struct Items<'a> {
     subscription: &'a Subscription,
     batch: Batch,
-    /// The batch's items, last first.
-    rest: Vec<OwnedItem>,
+    /// What is left of the batch.
+    rest: std::vec::IntoIter<OwnedItem>,
     waits: bool,
     ended: bool,
 }
@@ -31,7 +31,7 @@ impl Subscription {
         Items {
             subscription: self,
             batch: Batch::new(),
-            rest: Vec::new(),
+            rest: Vec::new().into_iter(),
             waits: false,
             ended: false,
         }
@@ -43,7 +43,7 @@ impl Stream for Items<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if let Some(item) = this.rest.pop() {
+        if let Some(item) = this.rest.next() {
             return Poll::Ready(Some(Ok(item)));
         }
         if this.ended {
@@ -65,8 +65,8 @@ impl Stream for Items<'_> {
         }
         match answer {
             Ok(_) => {
-                this.rest.extend(this.batch.take_items());
-                Poll::Ready(this.rest.pop().map(Ok))
+                this.rest = this.batch.take_items().into_iter();
+                Poll::Ready(this.rest.next().map(Ok))
             }
             Err(error) if error.kind() == ErrorKind::Closed => {
                 this.ended = true;
@@ -83,8 +83,8 @@ impl Drop for Items<'_> {
         if self.waits {
             core.end_poll();
         }
-        if !self.rest.is_empty() && core.bus.generation.is_current() {
-            core.reader.lock().left.extend(self.rest.drain(..).rev());
+        if self.rest.len() > 0 && core.bus.generation.is_current() {
+            core.reader.lock().left.extend(self.rest.by_ref());
         }
     }
 }

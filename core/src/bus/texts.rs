@@ -53,9 +53,11 @@ impl SubCore {
     ) -> bool {
         let Some(form) = want.form else { return true };
         for undo in before {
+            // What stands before the event, losses, is small and always fits.
+            let others = undo.items.saturating_sub(batch.ends.len());
+            batch.write_texts(others, |item, out| self.write_text(item, form, out));
             let had_text = !batch.texts.is_empty();
-            // The losses that stand before the event, and the event.
-            batch.write_texts(undo.len, |item, out| self.write_text(item, form, out));
+            batch.write_texts(1, |item, out| self.write_text(item, form, out));
             if had_text && batch.texts.len() > want.limits.max_bytes {
                 batch.truncate(undo.items);
                 reader.go_back(undo);

@@ -17,14 +17,17 @@
 //! let go has one answer: whoever sees `IN_LOG` set adds to the log's account, and `retire` takes from
 //! it exactly what was added.
 
-use std::alloc::{Layout, alloc, dealloc};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::sync::OnceLock;
+
+#[cfg(loom)]
+use loom::alloc::{Layout, alloc, dealloc};
+#[cfg(not(loom))]
+use std::alloc::{Layout, alloc, dealloc};
 
 use super::event::Event;
 use super::id::EventId;
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, OnceLock, Ordering, fence};
 
 /// The log's own weight in the count: more than there can be references (each takes 8 bytes).
 const IN_LOG: u64 = 1 << 39;
@@ -56,6 +59,9 @@ pub(super) struct Block {
     kind_len: u8,
     key_len: u8,
     pub(super) sort: Sort,
+    /// Tells a model of any use that is not ordered before the free.
+    #[cfg(loom)]
+    alive: loom::cell::UnsafeCell<()>,
 }
 
 const _: () = assert!(super::MAX_KIND <= u8::MAX as usize && super::MAX_KEY <= u8::MAX as usize);
@@ -66,7 +72,8 @@ pub(super) struct Parts<'a> {
     pub(super) kind: &'a str,
     pub(super) key: &'a str,
     pub(super) sort: Sort,
-    pub(super) payload_len: usize,
+    /// Copied one behind the other; together at most the payload limit.
+    pub(super) payload: [&'a [u8]; 5],
 }
 
 fn layout(tail_len: usize) -> Option<Layout> {
@@ -77,6 +84,12 @@ fn layout(tail_len: usize) -> Option<Layout> {
 impl Block {
     fn tail_len(&self) -> usize {
         self.kind_len as usize + self.key_len as usize + self.payload_len as usize
+    }
+
+    /// The header is being looked at.
+    #[cfg(loom)]
+    pub(super) fn touch(&self) {
+        self.alive.with(|_| ());
     }
 
     /// Size of the allocation, in bytes.
@@ -95,21 +108,18 @@ pub(super) fn tail(block: &NonNull<Block>) -> (&[u8], &[u8], &[u8]) {
         let start = block.as_ptr().add(1).cast::<u8>();
         (header, std::slice::from_raw_parts(start, header.tail_len()))
     };
+    #[cfg(loom)]
+    header.touch();
     let (kind, rest) = bytes.split_at(header.kind_len as usize);
     let (key, payload) = rest.split_at(header.key_len as usize);
     (kind, key, payload)
 }
 
-/// Makes a block with one reference and no id yet; `fill` is given a writer for the payload, which must
-/// put exactly `parts.payload_len` bytes (what it leaves out is zero, what is too much is cut).
-/// `None` when the allocator has no memory.
-pub(super) fn allocate(
-    parts: &Parts<'_>,
-    time_ns: u64,
-    fill: impl FnOnce(&mut dyn FnMut(&[u8])),
-) -> Option<NonNull<Block>> {
-    let tail_len = parts.kind.len() + parts.key.len() + parts.payload_len;
-    let layout = layout(tail_len)?;
+/// Makes a block with one reference and no id yet. `None` when the allocator has no memory.
+#[inline]
+pub(super) fn allocate(parts: &Parts<'_>, time_ns: u64) -> Option<NonNull<Block>> {
+    let payload_len: usize = parts.payload.iter().map(|part| part.len()).sum();
+    let layout = layout(parts.kind.len() + parts.key.len() + payload_len)?;
     // SAFETY: the layout's size is not zero, it holds a header.
     let memory = unsafe { alloc(layout) };
     let block = NonNull::new(memory.cast::<Block>())?;
@@ -118,32 +128,77 @@ pub(super) fn allocate(
         id: EventId { epoch: 0, seq: 0 },
         time_ns,
         arrived_ns: 0,
-        forms: [const { OnceLock::new() }; FORMS],
-        payload_len: parts.payload_len as u32,
+        forms: Default::default(),
+        payload_len: payload_len as u32,
         kind_len: parts.kind.len() as u8,
         key_len: parts.key.len() as u8,
         sort: parts.sort,
+        #[cfg(loom)]
+        alive: loom::cell::UnsafeCell::new(()),
     };
-    // SAFETY: `memory` is fresh, aligned for a `Block` and `size_of::<Block>() + tail_len` long.
-    let tail = unsafe {
+    // SAFETY: `memory` is fresh, aligned for a `Block`, and holds one with the bytes of all parts behind it.
+    let mut at = unsafe {
         block.as_ptr().write(header);
         block.as_ptr().add(1).cast::<u8>()
     };
-    let mut at = 0;
-    let mut put = |bytes: &[u8]| {
-        let len = bytes.len().min(tail_len - at);
-        // SAFETY: `at + len <= tail_len`, so the target lies in the allocation, which nobody else
-        // knows yet and which therefore cannot overlap `bytes`.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), tail.add(at), len) };
-        at += len;
-    };
-    put(parts.kind.as_bytes());
-    put(parts.key.as_bytes());
-    fill(&mut put);
-    let missing = tail_len - at;
-    // SAFETY: the last `missing` bytes of the allocation, still unknown to others.
-    unsafe { tail.add(at).write_bytes(0, missing) };
+    for part in [parts.kind.as_bytes(), parts.key.as_bytes()]
+        .iter()
+        .chain(&parts.payload)
+    {
+        // SAFETY: the parts' lengths add up to what was allocated behind the header; nobody else knows the
+        // memory yet, so it cannot overlap a part.
+        unsafe {
+            copy_short(part, at);
+            at = at.add(part.len());
+        }
+    }
     Some(block)
+}
+
+/// Copies `part` to `to`. Most parts are a few bytes, for which a call of the C library's `memcpy` costs more than
+/// the copy.
+///
+/// # Safety
+/// `to` is writable for `part.len()` bytes and does not overlap `part`.
+#[inline]
+unsafe fn copy_short(part: &[u8], to: *mut u8) {
+    let (from, len) = (part.as_ptr(), part.len());
+    // SAFETY: each branch reads and writes only the first and the last 1, 4, 8 or 16 of `len` bytes, which
+    // overlap one another where `len` is no power of two.
+    unsafe {
+        match len {
+            0 => {}
+            1..4 => {
+                let middle = len / 2;
+                let (a, b, c) = (*from, *from.add(middle), *from.add(len - 1));
+                *to = a;
+                *to.add(middle) = b;
+                *to.add(len - 1) = c;
+            }
+            4..8 => copy_ends::<[u8; 4]>(from, to, len),
+            8..16 => copy_ends::<[u8; 8]>(from, to, len),
+            16..=32 => copy_ends::<[u8; 16]>(from, to, len),
+            _ => std::ptr::copy_nonoverlapping(from, to, len),
+        }
+    }
+}
+
+/// Copies the first and the last `size_of::<W>()` of `len` bytes.
+///
+/// # Safety
+/// `size_of::<W>() <= len`, and both pointers are good for `len` bytes.
+#[inline]
+unsafe fn copy_ends<W: Copy>(from: *const u8, to: *mut u8, len: usize) {
+    let last = len - size_of::<W>();
+    // SAFETY: the caller's word; the accesses are unaligned ones.
+    unsafe {
+        let (head, tail) = (
+            from.cast::<W>().read_unaligned(),
+            from.add(last).cast::<W>().read_unaligned(),
+        );
+        to.cast::<W>().write_unaligned(head);
+        to.add(last).cast::<W>().write_unaligned(tail);
+    }
 }
 
 /// Sets the id and the arrival of a block that nobody else knows yet.
@@ -159,6 +214,8 @@ fn free(block: NonNull<Block>) {
     // block; the layout is the one it was allocated with, because the lengths never change.
     unsafe {
         let size = block.as_ref().size();
+        #[cfg(loom)]
+        block.as_ref().alive.with_mut(|_| ());
         std::ptr::drop_in_place(block.as_ptr());
         dealloc(
             block.as_ptr().cast(),
@@ -169,6 +226,7 @@ fn free(block: NonNull<Block>) {
 
 /// Takes `weight` out of the reference word; frees the block if that was the last. Returns the word as
 /// it was.
+#[inline]
 fn release(block: NonNull<Block>, weight: u64) -> u64 {
     // SAFETY: the caller owns `weight` of the count, so the block is alive.
     let refs = unsafe { &block.as_ref().refs };
@@ -234,19 +292,6 @@ impl LogRef {
         Event::from_block(self.0)
     }
 
-    /// Whether `event` is this log's event: then it may be given back with [`LogRef::take_back`].
-    #[inline]
-    pub(crate) fn is(&self, event: &Event) -> bool {
-        self.0 == *event.block()
-    }
-
-    /// Takes a reference back. The log must subtract one from `lent`, under the same lock hold.
-    #[inline]
-    pub(crate) fn take_back(&self, event: Event) {
-        debug_assert!(self.is(&event));
-        let _ = ManuallyDrop::new(event);
-    }
-
     /// Looks at the event.
     #[inline]
     pub(crate) fn peek(&self) -> ManuallyDrop<Event> {
@@ -263,6 +308,7 @@ impl LogRef {
     /// Lets go of the event, `lent` references of which are still out (negative when readers gave back
     /// more than was lent: references that were cloned). Returns the bytes of texts to take out of
     /// the log's account. Frees the event if nobody holds it: call it without the lock.
+    #[inline]
     pub(crate) fn retire(self, lent: i32) -> i64 {
         let weight = IN_LOG.wrapping_add_signed(-i64::from(lent));
         let before = release(self.0, weight);

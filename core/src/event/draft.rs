@@ -12,26 +12,32 @@ pub(crate) struct Draft(Event);
 
 impl Draft {
     /// Checks `new` and copies it into a block. `now_ns` is asked only if the host gave no time.
+    #[inline]
     pub(crate) fn new(new: &NewEvent<'_>, now_ns: impl FnOnce() -> u64) -> Result<Self> {
         new.check()?;
-        let sort = match new.payload {
-            Payload::Json(_) => Sort::Json,
-            Payload::Text(_) => Sort::Text,
-            Payload::Bytes(_) => Sort::Bytes,
-            Payload::Request(_) => Sort::Request,
+        let fixed;
+        let empty: &[u8] = &[];
+        let (sort, payload) = match &new.payload {
+            Payload::Json(text) => (Sort::Json, [text.as_bytes(), empty, empty, empty, empty]),
+            Payload::Text(text) => (Sort::Text, [text.as_bytes(), empty, empty, empty, empty]),
+            Payload::Bytes(bytes) => (Sort::Bytes, [*bytes, empty, empty, empty, empty]),
+            Payload::Request(record) => {
+                fixed = record.fixed_part();
+                let [method, path, model, extra] = record.texts().map(str::as_bytes);
+                (
+                    Sort::Request,
+                    [fixed.as_slice(), method, path, model, extra],
+                )
+            }
         };
+        let time_ns = new.time_ns.unwrap_or_else(now_ns);
         let parts = Parts {
             kind: new.kind,
             key: new.key,
             sort,
-            payload_len: new.payload_len(),
+            payload,
         };
-        let time_ns = new.time_ns.unwrap_or_else(now_ns);
-        let block = block::allocate(&parts, time_ns, |put| match &new.payload {
-            Payload::Json(text) | Payload::Text(text) => put(text.as_bytes()),
-            Payload::Bytes(bytes) => put(bytes),
-            Payload::Request(record) => record.write_record(put),
-        });
+        let block = block::allocate(&parts, time_ns);
         let block = block.ok_or_else(|| {
             Error::fixed(
                 ErrorKind::System,

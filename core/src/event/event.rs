@@ -33,7 +33,10 @@ impl Event {
     fn header(&self) -> &Block {
         // SAFETY: we hold a reference, so the block is alive, and nobody writes to it but through
         // its atomics.
-        unsafe { self.0.as_ref() }
+        let header = unsafe { self.0.as_ref() };
+        #[cfg(loom)]
+        header.touch();
+        header
     }
 
     /// Hands the only reference to a log.

@@ -10,6 +10,8 @@ mod draft;
 mod event;
 mod id;
 mod limits;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod new_event;
 mod payload;
 mod request;

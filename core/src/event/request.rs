@@ -98,10 +98,11 @@ pub struct RequestView<'a> {
 }
 
 /// Bytes of the fixed part of a record: two i64, four u32, a status byte and an extra flag.
-const FIXED: usize = 8 + 8 + 4 * 4 + 2;
+pub(super) const FIXED: usize = 8 + 8 + 4 * 4 + 2;
 
 impl<'a> RequestView<'a> {
     /// Checks `event`'s extra object and describes the record.
+    #[inline]
     pub(super) fn new(event: &RequestEvent<'a>) -> Result<Self> {
         Ok(Self {
             method: event.method,
@@ -116,34 +117,45 @@ impl<'a> RequestView<'a> {
     }
 
     /// Size of the record in an event's block.
+    #[inline]
     pub(super) fn record_len(&self) -> usize {
         // Saturating: each part is a slice that exists, but their sum is the caller's to choose.
-        [
-            self.method.len(),
-            self.path.len(),
-            self.model.len(),
-            self.extra.map_or(0, str::len),
-        ]
-        .iter()
-        .fold(FIXED, |sum, len| sum.saturating_add(*len))
+        self.texts()
+            .iter()
+            .fold(FIXED, |sum, text| sum.saturating_add(text.len()))
     }
 
-    /// Writes the record as `parts`, whose lengths add up to [`RequestView::record_len`]; each length
-    /// fits a u32 because the record was held against the payload limit.
-    pub(super) fn write_record(&self, mut put: impl FnMut(&[u8])) {
+    /// The fixed part of the record; the four texts of [`RequestView::texts`] follow it. Each length fits a u32
+    /// because the record was held against the payload limit.
+    #[inline]
+    pub(super) fn fixed_part(&self) -> [u8; FIXED] {
+        let mut fixed = [0; FIXED];
+        let mut rest = fixed.as_mut_slice();
+        let mut put = |bytes: &[u8]| {
+            if let Some((place, behind)) =
+                std::mem::take(&mut rest).split_at_mut_checked(bytes.len())
+            {
+                place.copy_from_slice(bytes);
+                rest = behind;
+            }
+        };
         put(&self.account_id.to_le_bytes());
         put(&self.latency_ms.to_le_bytes());
-        for len in [self.method.len(), self.path.len(), self.model.len()] {
-            put(&(len as u32).to_le_bytes());
-        }
+        put(&(self.method.len() as u32).to_le_bytes());
+        put(&(self.path.len() as u32).to_le_bytes());
+        put(&(self.model.len() as u32).to_le_bytes());
         put(&self.clashes.to_le_bytes());
         put(&[self.status as u8, u8::from(self.extra.is_some())]);
-        for text in [self.method, self.path, self.model, self.extra.unwrap_or("")] {
-            put(text.as_bytes());
-        }
+        fixed
     }
 
-    /// Reads back what [`RequestView::write_record`] wrote. `None` only for a foreign record.
+    /// The texts of the record, in their order.
+    #[inline]
+    pub(super) fn texts(&self) -> [&'a str; 4] {
+        [self.method, self.path, self.model, self.extra.unwrap_or("")]
+    }
+
+    /// Reads back what [`RequestView::fixed_part`] and [`RequestView::texts`] say. `None` only for a foreign record.
     pub(super) fn read_record(record: &'a [u8]) -> Option<Self> {
         let (account_id, rest) = record.split_first_chunk::<8>()?;
         let (latency_ms, rest) = rest.split_first_chunk::<8>()?;

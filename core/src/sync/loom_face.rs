@@ -1,6 +1,9 @@
-//! parking_lot's shape over loom's locks.
+//! parking_lot's shape over loom's locks, and cells that are set once.
 
+use std::sync::OnceLock;
 use std::time::Instant;
+
+use loom::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) type MutexGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
 
@@ -65,4 +68,67 @@ impl Condvar {
         self.wait(guard);
         WaitTimeoutResult
     }
+}
+
+/// A cell that is set once. The standard ones block in the kernel while another thread fills them, which
+/// would stop the whole model, and order nothing that loom knows of.
+pub(crate) struct OnceCell<T> {
+    set: AtomicBool,
+    filling: Mutex<()>,
+    value: OnceLock<T>,
+}
+
+impl<T> OnceCell<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            set: AtomicBool::new(false),
+            filling: Mutex::new(()),
+            value: OnceLock::new(),
+        }
+    }
+    pub(crate) fn get(&self) -> Option<&T> {
+        // Acquire and Release, as the real cells have it.
+        let set = self.set.load(Ordering::Acquire);
+        if set { self.value.get() } else { None }
+    }
+    pub(crate) fn get_or_try_init<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
+        if self.get().is_none() {
+            let _filling = self.filling.lock();
+            if self.get().is_none() {
+                let _ = self.value.set(make()?);
+                self.set.store(true, Ordering::Release);
+            }
+        }
+        Ok(self.value.get().expect("set above, or by another"))
+    }
+    pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+        let made = self.get_or_try_init(|| Ok::<T, std::convert::Infallible>(make()));
+        match made {
+            Ok(value) => value,
+            Err(never) => match never {},
+        }
+    }
+}
+
+impl<T> Default for OnceCell<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Runs a model: every schedule with at most `preemptions`, or `LOOM_MAX_PREEMPTIONS` if that is more.
+#[cfg(test)]
+pub(crate) fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.max(Some(preemptions));
+    builder.max_branches = 10_000;
+    let runs = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let count = runs.clone();
+    let begun = Instant::now();
+    builder.check(move || {
+        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        model();
+    });
+    let runs = runs.load(std::sync::atomic::Ordering::Relaxed);
+    println!("{runs} executions in {:?}", begun.elapsed());
 }

@@ -14,7 +14,11 @@ mod loom_face;
 pub(crate) use channel::{Receiver, Sender, TrySend, bounded};
 
 #[cfg(not(loom))]
+pub(crate) use once_cell::sync::OnceCell;
+#[cfg(not(loom))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+#[cfg(not(loom))]
+pub(crate) use std::sync::OnceLock;
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU64, Ordering, fence,
@@ -24,8 +28,10 @@ pub(crate) use std::sync::atomic::{
 pub(crate) use loom::sync::atomic::{
     AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU64, Ordering, fence,
 };
+#[cfg(all(test, loom))]
+pub(crate) use loom_face::check;
 #[cfg(loom)]
-pub(crate) use loom_face::{Condvar, Mutex, MutexGuard};
+pub(crate) use loom_face::{Condvar, Mutex, MutexGuard, OnceCell, OnceCell as OnceLock};
 
 /// A value on cache lines of its own, so that its writers do not slow its neighbours' readers.
 /// 128 bytes: two lines, because adjacent lines are prefetched in pairs on x86-64 and aarch64.

@@ -1,0 +1,485 @@
+//! Models of readiness: arm, ring, sleep, the line of parked threads, the bell and its driver.
+//!
+//! A missed wake is a deadlock, which loom reports. *Catches* names the change to the code under which the
+//! model was seen to fail.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+
+use loom::future::block_on;
+use loom::thread;
+
+use super::{ArmList, Bell, Chain, LockToken, ParkLine, Source};
+use crate::sync::{Mutex, check};
+
+/// As much of a log as readiness needs: a count of events under the lock that guards the arm list.
+struct Log {
+    state: Mutex<State>,
+    armed: ArmList,
+    line: ParkLine,
+}
+
+struct State {
+    token: LockToken,
+    events: u64,
+}
+
+impl Log {
+    fn new() -> Arc<Self> {
+        let state = State {
+            token: LockToken::new(),
+            events: 0,
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            armed: ArmList::default(),
+            line: ParkLine::new(),
+        })
+    }
+
+    fn publish(&self) {
+        let mut chain = Chain::new();
+        let mut state = self.state.lock();
+        state.events += 1;
+        if !self.armed.is_empty(&state.token) {
+            self.armed.take(&mut state.token, &mut chain);
+        }
+        drop(state);
+        while let Some(source) = chain.pop() {
+            source.ring(&self.line);
+        }
+        self.line.wake_next();
+    }
+
+    /// Looks for events after `seen`, and arms if there are none.
+    fn look(&self, source: &Arc<Source>, seen: &mut u64) -> bool {
+        let mut state = self.state.lock();
+        if state.events > *seen {
+            *seen = state.events;
+            return true;
+        }
+        self.armed.arm(&mut state.token, source);
+        false
+    }
+
+    /// A host that was handed the token of `source`: one read, as a subscription's.
+    fn read(&self, source: &Arc<Source>, seen: &mut u64) {
+        if self.look(source, seen) {
+            source.mark_ready();
+        }
+    }
+
+    /// One poll of a task that waits for `goal` events.
+    fn poll(
+        &self,
+        source: &Arc<Source>,
+        seen: &mut u64,
+        goal: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        source.wait_as_task(cx.waker());
+        while *seen < goal {
+            if !self.look(source, seen) {
+                return Poll::Pending;
+            }
+        }
+        source.end_wait();
+        Poll::Ready(())
+    }
+
+    /// A thread that waits for `goal` events.
+    fn park(&self, source: &Arc<Source>, goal: u64) {
+        let mut seen = 0;
+        loop {
+            source.begin_park();
+            if self.look(source, &mut seen) {
+                if seen >= goal {
+                    break;
+                }
+                continue;
+            }
+            source.park(None);
+            self.line.wake_next();
+        }
+        source.end_wait();
+        self.line.wake_next();
+    }
+
+    fn disarm(&self, source: &Arc<Source>) {
+        let mut state = self.state.lock();
+        self.armed.disarm(&mut state.token, source);
+    }
+}
+
+fn publishers<const N: usize>(log: &Arc<Log>) -> [thread::JoinHandle<()>; N] {
+    std::array::from_fn(|_| {
+        let log = log.clone();
+        thread::spawn(move || log.publish())
+    })
+}
+
+fn join<const N: usize>(threads: [thread::JoinHandle<()>; N]) {
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+/// All that held the source has let go of it.
+fn assert_freed<T>(held: &Weak<T>) {
+    assert_eq!(held.strong_count(), 0, "somebody still holds it");
+}
+
+#[test]
+fn loom_a_task_misses_no_ring() {
+    check(3, || {
+        let log = Log::new();
+        let threads = publishers::<2>(&log);
+        let source = Source::new();
+        let mut seen = 0;
+        block_on(poll_fn(|cx| log.poll(&source, &mut seen, 2, cx)));
+        join(threads);
+        log.disarm(&source);
+        assert_eq!(Arc::strong_count(&source), 1);
+    });
+}
+
+#[test]
+fn loom_a_parked_thread_misses_no_ring() {
+    check(3, || {
+        let log = Log::new();
+        let threads = publishers::<2>(&log);
+        let source = Source::new();
+        log.park(&source, 2);
+        join(threads);
+        log.disarm(&source);
+        assert!(
+            Arc::strong_count(&source) <= 2,
+            "the line may still hold it"
+        );
+        drop(log);
+        assert_eq!(Arc::strong_count(&source), 1);
+    });
+}
+
+#[test]
+fn loom_a_close_wakes_whoever_waits() {
+    check(3, || {
+        let log = Log::new();
+        let source = Source::new();
+        let closer = {
+            let (log, source) = (log.clone(), source.clone());
+            thread::spawn(move || {
+                // Closing one subscription: its end is fixed, nobody's arm list is taken.
+                log.state.lock().events += 1;
+                source.mark_ready();
+                source.wake_now();
+            })
+        };
+        let parked = {
+            let (log, source) = (log.clone(), Source::new());
+            let closes = source.clone();
+            let thread = thread::spawn(move || log.park(&source, 1));
+            (thread, closes)
+        };
+        let mut seen = 0;
+        block_on(poll_fn(|cx| log.poll(&source, &mut seen, 1, cx)));
+        closer.join().unwrap();
+        parked.1.wake_now();
+        parked.0.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_each_parked_thread_wakes_the_next() {
+    check(3, || {
+        let log = Log::new();
+        let readers: [_; 2] = std::array::from_fn(|_| {
+            let log = log.clone();
+            thread::spawn(move || log.park(&Source::new(), 1))
+        });
+        log.publish();
+        join(readers);
+    });
+}
+
+#[test]
+fn loom_two_publishers_and_three_parked_threads() {
+    check(3, || {
+        let log = Log::new();
+        let [publisher] = publishers(&log);
+        let readers: [_; 2] = std::array::from_fn(|_| {
+            let log = log.clone();
+            thread::spawn(move || log.park(&Source::new(), 2))
+        });
+        log.publish();
+        join(readers);
+        publisher.join().unwrap();
+    });
+}
+
+/// One of two gives up while it is in line or being woken: the other is woken all the same.
+#[test]
+fn loom_a_leaver_does_not_break_the_line() {
+    check(3, || {
+        let log = Log::new();
+        let reader = {
+            let log = log.clone();
+            thread::spawn(move || log.park(&Source::new(), 1))
+        };
+        let leaver = {
+            let log = log.clone();
+            thread::spawn(move || {
+                let source = Source::new();
+                source.begin_park();
+                let _found = log.look(&source, &mut 0);
+                // Its time is up, it was interrupted, or it found something.
+                source.end_wait();
+                log.line.wake_next();
+                log.disarm(&source);
+            })
+        };
+        log.publish();
+        reader.join().unwrap();
+        leaver.join().unwrap();
+    });
+}
+
+/// A host's loop as the C ABI has it: poll the descriptor, take, read.
+#[test]
+fn loom_a_loop_that_polls_misses_no_ring() {
+    check(3, || {
+        let log = Log::new();
+        let bell = Bell::new();
+        let sources = [Source::new(), Source::new()];
+        bell.fd().unwrap();
+        for (token, source) in sources.iter().enumerate() {
+            source.attach(&bell, token as u64);
+        }
+        let threads = publishers::<1>(&log);
+        let mut seen = [0; 2];
+        let mut tokens = [0; 2];
+        while seen != [1; 2] {
+            poll(&bell);
+            let taken = bell.take(&mut tokens);
+            for token in &tokens[..taken] {
+                let at = *token as usize;
+                log.read(&sources[at], &mut seen[at]);
+            }
+        }
+        join(threads);
+    });
+}
+
+fn poll(bell: &Bell) {
+    bell.core().doorbell().poll();
+}
+
+fn is_readable(bell: &Bell) -> bool {
+    bell.core().doorbell().is_readable()
+}
+
+/// The descriptor is made while a ring is in progress: it is raised by the ringer or by its maker.
+#[test]
+fn loom_a_late_descriptor_misses_no_ring() {
+    check(3, || {
+        let log = Log::new();
+        let bell = Bell::new();
+        let source = Source::new();
+        let mut seen = 0;
+        source.attach(&bell, 7);
+        assert_eq!(bell.take(&mut [0; 2]), 1);
+        log.read(&source, &mut seen);
+        let threads = publishers::<1>(&log);
+        bell.fd().unwrap();
+        poll(&bell);
+        assert_eq!(bell.take(&mut [0; 2]), 1);
+        log.read(&source, &mut seen);
+        assert_eq!(seen, 1);
+        join(threads);
+    });
+}
+
+/// What does not fit into the host's array stays ready and keeps the descriptor readable.
+#[test]
+fn loom_a_short_array_leaves_the_rest_ready() {
+    check(3, || {
+        let log = Log::new();
+        let bell = Bell::new();
+        let sources = [Source::new(), Source::new()];
+        bell.fd().unwrap();
+        for (token, source) in sources.iter().enumerate() {
+            source.attach(&bell, token as u64);
+        }
+        assert_eq!(bell.take(&mut [0; 2]), 2);
+        for source in &sources {
+            log.read(source, &mut 0);
+        }
+        let threads = publishers::<1>(&log);
+        let mut taken = 0;
+        while taken < 2 {
+            poll(&bell);
+            taken += bell.take(&mut [0]);
+        }
+        join(threads);
+        assert_eq!(bell.take(&mut [0]), 0);
+        assert!(!is_readable(&bell), "readable though nothing is ready");
+    });
+}
+
+/// A bell without a descriptor: a thread that waits, and a close.
+#[test]
+fn loom_a_thread_that_waits_on_a_bell_misses_neither_ring_nor_close() {
+    check(3, || {
+        let log = Log::new();
+        let bell = Bell::new();
+        let source = Source::new();
+        source.attach(&bell, 7);
+        let closer = {
+            let (bell, log) = (bell.clone(), log.clone());
+            thread::spawn(move || {
+                log.publish();
+                bell.close();
+            })
+        };
+        let mut seen = 0;
+        let mut tokens = [0; 2];
+        while bell.wait(&mut tokens, None).is_ok() {
+            log.read(&source, &mut seen);
+        }
+        // The event was before the close.
+        log.read(&source, &mut seen);
+        assert_eq!(seen, 1);
+        closer.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_a_task_that_waits_on_a_bell_misses_no_ring() {
+    check(3, || {
+        let log = Log::new();
+        let bell = Bell::new();
+        let source = Source::new();
+        source.attach(&bell, 7);
+        let threads = publishers::<2>(&log);
+        let mut seen = 0;
+        while seen < 2 {
+            block_on(bell.ready());
+            if bell.take(&mut [0; 2]) > 0 {
+                log.read(&source, &mut seen);
+            }
+        }
+        join(threads);
+    });
+}
+
+/// Moves to another bell, and leaves that one, while a ring is in progress.
+#[test]
+fn loom_a_source_may_move_while_it_is_rung() {
+    check(3, || {
+        let log = Log::new();
+        let (before, after) = (Bell::new(), Bell::new());
+        let source = Source::new();
+        let mut seen = 0;
+        source.attach(&before, 1);
+        before.take(&mut [0; 2]);
+        log.read(&source, &mut seen);
+        let threads = publishers::<1>(&log);
+        source.attach(&after, 2);
+        while seen < 1 {
+            block_on(after.ready());
+            let mut tokens = [0; 2];
+            let taken = after.take(&mut tokens);
+            assert!(taken <= 1 && tokens[0] <= 2);
+            if taken > 0 {
+                assert_eq!(tokens[0], 2);
+                log.read(&source, &mut seen);
+            }
+        }
+        assert_eq!(before.take(&mut [0; 2]), 0, "it has left this bell");
+        source.detach();
+        join(threads);
+        let bells = [&before, &after].map(|bell| Arc::downgrade(bell.core()));
+        drop((before, after));
+        bells.iter().for_each(assert_freed);
+        log.disarm(&source);
+        assert_eq!(Arc::strong_count(&source), 1);
+    });
+}
+
+/// A driven bell wakes the tasks of its loop, from within.
+#[test]
+fn loom_a_driver_wakes_its_tasks() {
+    check(2, || {
+        let log = Log::new();
+        let bell = Bell::new();
+        let source = Source::new();
+        source.attach(&bell, 7);
+        let drive = bell.drive();
+        let driver = thread::spawn(move || block_on(drive));
+        let threads = publishers::<1>(&log);
+        let mut seen = 0;
+        block_on(poll_fn(|cx| log.poll(&source, &mut seen, 1, cx)));
+        bell.close();
+        driver.join().unwrap();
+        join(threads);
+    });
+}
+
+/// The driver is dropped while a ring is in progress: the one or the other wakes the task.
+#[test]
+fn loom_a_driver_that_goes_leaves_nobody_asleep() {
+    check(3, || {
+        let log = Log::new();
+        let bell = Bell::new();
+        let source = Source::new();
+        source.attach(&bell, 7);
+        let mut drive = bell.drive();
+        let driver = thread::spawn(move || {
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(pin!(&mut drive).poll(&mut cx).is_pending());
+            drop(drive);
+        });
+        let threads = publishers::<1>(&log);
+        let mut seen = 0;
+        block_on(poll_fn(|cx| log.poll(&source, &mut seen, 1, cx)));
+        driver.join().unwrap();
+        join(threads);
+    });
+}
+
+/// Everything goes while a ring is in progress: the subscription, then the bell, then the log.
+#[test]
+fn loom_a_ring_in_progress_outlives_what_it_rings() {
+    check(3, || {
+        let log = Log::new();
+        let bell = Bell::new();
+        let others = Source::new();
+        let source = Source::new();
+        source.attach(&bell, 7);
+        others.attach(&bell, 8);
+        log.read(&others, &mut 0);
+        log.read(&source, &mut 0);
+        let threads = publishers::<2>(&log);
+        let held = (
+            Arc::downgrade(&source),
+            Arc::downgrade(bell.core()),
+            Arc::downgrade(&log),
+        );
+        // As a subscription is freed.
+        source.detach();
+        log.disarm(&source);
+        drop(source);
+        drop(bell);
+        log.read(&others, &mut 0);
+        others.detach();
+        log.disarm(&others);
+        drop(log);
+        join(threads);
+        assert_eq!(Arc::strong_count(&others), 1);
+        assert_freed(&held.0);
+        assert_freed(&held.1);
+        assert_freed(&held.2);
+    });
+}
