@@ -29,3 +29,12 @@ pub use bell::Bell;
 pub use bus::{Batch, Bus, Item, Subscription};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, EventId, NewEvent, RequestEvent};
+
+/// The Rust snippets of the README and the guide run as tests of this crate.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/guide.md")]
+    struct Guide;
+}

@@ -355,7 +355,7 @@ fn loom_resume_and_publish_on_a_channel() {
 }
 
 fn kind_k() -> Filter {
-    Filter::new([""; 0], ["k"]).unwrap()
+    Filter::new(&[], &["k"]).unwrap()
 }
 
 #[test]

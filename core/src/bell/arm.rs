@@ -117,8 +117,8 @@ impl ArmList {
             Ordering::Relaxed,
         );
         match NonNull::new(chain.tail) {
-            // SAFETY: the chain holds a reference to each of its nodes.
             Some(last) => {
+                // SAFETY: the chain holds a reference to each of its nodes.
                 unsafe { last.as_ref() }
                     .links
                     .next

@@ -168,7 +168,6 @@ impl Bell {
 
     /// A future that ends when tokens may be ready (or the bell is closed). One at a time: the latest
     /// poll is the one that is woken.
-    #[must_use]
     pub fn ready(&self) -> Ready {
         Ready::new(self.core.clone())
     }
@@ -177,7 +176,6 @@ impl Bell {
     /// publish then wakes this one task from outside, and it wakes the others from within, which costs
     /// a loop a fraction of a wake from another thread. Ends when the bell is closed; dropped, the
     /// tasks are woken one by one again.
-    #[must_use]
     pub fn drive(&self) -> Drive {
         Drive::new(self.core.clone())
     }

@@ -205,8 +205,7 @@ impl SubCore {
 
     /// Its account.
     pub(super) fn stats(&self) -> SubscriptionStats {
-        let mut reader = self.reader.lock();
-        let mut stats = self.account(&mut reader);
+        let mut stats = self.account(&self.reader.lock());
         stats.sleeping = self.source.is_waited_on();
         stats
     }
