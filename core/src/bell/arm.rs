@@ -46,7 +46,8 @@ impl ArmList {
 
     /// Links `source`, unless it is armed or about to be rung anyway. The list keeps a reference.
     pub(crate) fn arm(&self, _held: &mut LockToken, source: &Arc<Source>) {
-        if source.armed.load(Ordering::Relaxed) {
+        // Acquire: pairs with the Release in `Chain::pop`, which has read our links before.
+        if source.armed.load(Ordering::Acquire) {
             // Linked already, or in a chain on its way: that ring comes after our caller told the
             // source who waits, or else its section of the source's lock came before ours and then we
             // see its `armed = false`.

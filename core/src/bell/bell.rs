@@ -241,9 +241,9 @@ impl BellCore {
     }
 
     pub(super) fn set_task(&self, waker: &Waker) {
-        let mut waiters = self.waiters.lock();
-        let before = waiters.task.replace(waker.clone());
-        drop(waiters);
+        // Cloned and dropped without the lock: that is the executor's code.
+        let waker = waker.clone();
+        let before = self.waiters.lock().task.replace(waker);
         drop(before);
     }
 

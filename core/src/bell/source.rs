@@ -126,11 +126,15 @@ impl Source {
 
     /// The next ring wakes `waker`.
     pub(crate) fn wait_as_task(&self, waker: &Waker) {
-        let mut state = self.state.lock();
-        match &mut state.waiter {
-            Waiter::Task(known) => known.clone_from(waker),
-            other => *other = Waiter::Task(waker.clone()),
+        if let Waiter::Task(known) = &self.state.lock().waiter
+            && known.will_wake(waker)
+        {
+            return;
         }
+        // Cloned and dropped without the lock: that is the executor's code.
+        let waiter = Waiter::Task(waker.clone());
+        let before = std::mem::replace(&mut self.state.lock().waiter, waiter);
+        drop(before);
     }
 
     /// Nobody waits any more. The waker's own drop runs after unlocking.

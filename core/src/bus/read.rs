@@ -94,8 +94,10 @@ impl SubCore {
             u64::MAX
         };
         self.position.store(needed, Ordering::Release);
+        drop(held);
         if !batch.is_empty() {
-            // A host may stop here: its token stays ready until a read finds nothing.
+            // A host may stop here: its token stays ready until a read finds nothing. Without the lock,
+            // since it may call a waker.
             self.source.mark_ready();
         }
         Ok(batch.len())
@@ -110,6 +112,7 @@ impl SubCore {
                 return Step::Full;
             }
             reader.resync = None;
+            reader.settled = head.seq;
             batch.push(OwnedItem::Resync { reason, head }, reader.told + 1);
             self.write_texts(batch, want.form);
         }
@@ -295,8 +298,10 @@ impl SubCore {
             copied += run;
             scanned += run as u64 + 1;
         }
-        // What was passed over does not match.
-        reader.settled = reader.place.next - 1;
+        if !reader.has_untold() {
+            // What was passed over does not match.
+            reader.settled = reader.place.next - 1;
+        }
         false
     }
 
@@ -341,7 +346,8 @@ impl SubCore {
 
     /// Reads from the channel of a drop-newest reader.
     fn read_queue(&self, reader: &mut Reader, batch: &mut Batch, want: Want) -> Step {
-        let mut bytes = 0_u64;
+        // A backlog may stand in the batch already.
+        let mut bytes = batch.events().map(|event| event.size() as u64).sum();
         loop {
             let Some(queue) = &mut reader.queue else {
                 return Step::Dry;

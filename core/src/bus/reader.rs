@@ -77,6 +77,8 @@ impl Reader {
     pub(super) fn set_resync(&mut self, reason: ResyncReason, head: EventId) {
         self.resync = Some((reason, head));
         self.resyncs = 1;
+        // Nothing is settled before the resync was told: a heartbeat with the head would hide it.
+        self.settled = 0;
     }
 
     /// Counts a loss; it is told with the next item.

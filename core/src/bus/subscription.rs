@@ -125,7 +125,8 @@ impl Subscription {
     /// [`ErrorKind::Interrupted`]. Nothing is taken.
     pub fn interrupt(&self) {
         if self.core.bus.generation.is_current() {
-            self.core.interrupted.store(true, Ordering::Release);
+            // A swap because the waiter's side is one: loom orders those with each other, but not with stores.
+            self.core.interrupted.swap(true, Ordering::AcqRel);
             self.core.source.wake_now();
         }
     }

@@ -264,7 +264,8 @@ pub(super) fn note_text(block: &NonNull<Block>, len: usize) -> i64 {
             .refs
             .fetch_add((units as u64) << TEXT_SHIFT, Ordering::Relaxed)
     };
-    if before & COUNT >= IN_LOG {
+    // Lent references that were dropped, not taken back, leave less than `IN_LOG`, but never half of it.
+    if before & COUNT >= IN_LOG / 2 {
         (units * TEXT_UNIT) as i64
     } else {
         0

@@ -1,0 +1,73 @@
+//! libreqbus: the C ABI of reqbus. Reviewers read `include/reqbus.h`, which is generated from here.
+//!
+//! This crate translates and holds no logic that another binding would have to repeat. A function
+//! here checks its pointers, calls `reqbus_core`, and turns the answer into a status:
+//!
+//! * `panic`: where a panic ends, and what each return type answers to one, and to a NULL handle;
+//! * `handle`: opaque handles, their ownership and their fork check;
+//! * `sized`: structs that begin with their size;
+//! * `slice`: pointer and length pairs;
+//! * `failure`: what goes wrong before a status and a [`reqbus_error`] are made of it.
+//!
+//! Then one file per type of the header, in the header's order.
+
+// A name here is the C name, so that one search finds both.
+#![allow(non_camel_case_types)]
+// The header's essay states once, for all functions, what a caller must keep to.
+#![allow(clippy::missing_safety_doc)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::indexing_slicing
+    )
+)]
+
+mod failure;
+mod handle;
+mod panic;
+mod sized;
+mod slice;
+
+mod batch;
+mod bell;
+mod bus;
+mod consumers;
+mod error;
+mod event;
+mod guard;
+mod id;
+mod item;
+mod join;
+mod options;
+mod publish;
+mod stats;
+mod status;
+mod subscription;
+#[cfg(feature = "test-clock")]
+mod test_clock;
+mod version;
+
+pub use batch::*;
+pub use bell::*;
+pub use bus::*;
+pub use consumers::*;
+pub use error::*;
+pub use event::*;
+pub use guard::*;
+pub use id::*;
+pub use item::*;
+pub use join::*;
+pub use options::*;
+pub use publish::*;
+pub use stats::*;
+pub use status::*;
+pub use subscription::*;
+#[cfg(feature = "test-clock")]
+pub use test_clock::*;
+pub use version::*;

@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Turns tests/conformance/*.json into lines that a C program reads.
+
+    tests/c/cases.py FILE.json...
+
+C has no JSON parser, and a test should not bring one. Each line is a word and then `name=value` fields,
+parted by blanks; values are hexadecimal bytes for text (prefix x) or decimal numbers (prefix d). The
+format of the files is in tests/conformance/README.md; an unknown field stops this script.
+"""
+
+import base64
+import json
+import sys
+from pathlib import Path
+
+SORTS = {"json": 0, "text": 1, "bytes": 2, "request": 3}
+STARTS = {"live": 0, "oldest": 1, "after": 2}
+OVERFLOWS = {"drop_newest": 0, "drop_oldest": 1, "catch_up": 2}
+STATUSES = {"success": 0, "error": 1, "rate_limited": 2}
+COUNTS = ["matched", "delivered", "lost_full", "lost_window", "lost_evicted", "pending", "resyncs"]
+NO_RESUME = 1
+
+
+class Fields:
+    """A JSON object of which every field must be asked for."""
+
+    def __init__(self, where, fields):
+        self.where, self.fields, self.seen = where, fields, set()
+
+    def __contains__(self, name):
+        self.seen.add(name)
+        return name in self.fields
+
+    def get(self, name, default=None):
+        self.seen.add(name)
+        return self.fields.get(name, default)
+
+    def need(self, name):
+        if name not in self:
+            raise SystemExit(f"{self.where}: field {name} is missing")
+        return self.fields[name]
+
+    def done(self):
+        unknown = set(self.fields) - self.seen
+        if unknown:
+            raise SystemExit(f"{self.where}: unknown fields {sorted(unknown)}")
+
+
+def line(word, fields):
+    out = [word]
+    for name, value in fields.items():
+        if value is None:
+            continue
+        if isinstance(value, str):
+            value = value.encode("utf-8", "surrogatepass")
+        if isinstance(value, bytes):
+            out.append(f"{name}=x{value.hex()}")
+        else:
+            out.append(f"{name}=d{int(value)}")
+    print(" ".join(out))
+
+
+def payload(f):
+    """Sort and bytes of the payload named in `f`, or of an empty text."""
+    for sort in ("text", "json", "base64"):
+        if sort in f:
+            value = f.get(sort)
+            if sort == "base64":
+                return SORTS["bytes"], base64.b64decode(value, validate=True)
+            return SORTS[sort], value
+    return None, None
+
+
+def event(f):
+    sort, content = payload(f)
+    if sort is None:
+        sort, content = SORTS["text"], ""
+    return {"kind": f.need("kind"), "key": f.get("key", ""), "sort": sort, "payload": content}
+
+
+def item(where, raw):
+    f = Fields(where, raw)
+    if "event" in f or "events" in f:
+        first, last = f.get("events") or [f.get("event")] * 2
+        sort, content = payload(f)
+        fields = {"first": first, "last": last, "n": f.get("n"), "kind": f.get("kind"),
+                  "key": f.get("key"), "sort": sort, "payload": content}
+        line("item.event", fields)
+    elif "lost" in f:
+        fields = {"missed": f.get("lost"), "reason": f.need("reason"), "next_n": f.need("next_n")}
+        line("item.lost", fields)
+    elif "resync" in f:
+        line("item.resync", {"reason": f.get("resync"), "head": f.need("head")})
+    elif "status" in f:
+        fields = {"source": f.get("status"), "state": f.need("state"), "detail": f.get("detail")}
+        line("item.status", fields)
+    else:
+        raise SystemExit(f"{where}: no such item: {raw}")
+    f.done()
+
+
+def step(where, raw):
+    (word, fields), = raw.items()
+    f = Fields(f"{where}, {word}", fields)
+    if word == "publish":
+        line(word, event(f) | {"times": f.get("times", 1), "expect": f.get("expect", "ok")})
+    elif word == "publish_many":
+        events = f.need("events")
+        line(word, {"count": len(events), "expect": f.get("expect", "ok")})
+        for raw_event in events:
+            inner = Fields(f.where, raw_event)
+            line("event", event(inner))
+            inner.done()
+    elif word == "subscribe":
+        keys, kinds = f.get("keys", []), f.get("kinds", [])
+        line(word, {
+            "as": f.need("as"), "start": STARTS[f.get("start", "live")],
+            "after": f.get("after", "") * f.get("after_times", 1),
+            "overflow": OVERFLOWS[f.get("overflow", "drop_newest")],
+            "capacity": f.get("capacity", 0), "capacity_bytes": f.get("capacity_bytes", 0),
+            "audience": f.get("audience", ""), "is_first": f.get("is_first"),
+            "keys": len(keys), "kinds": len(kinds), "expect": f.get("expect", "ok"),
+        })
+        for name in keys + kinds:
+            line("name", {"name": name})
+    elif word == "recv":
+        limited = "max_items" in f or "max_bytes" in f
+        if limited and "then" in f:
+            raise SystemExit(f"{f.where}: then is not allowed beside a limit")
+        items = f.need("expect")
+        line(word, {"from": f.need("from"), "limited": limited, "max_items": f.get("max_items"),
+                    "max_bytes": f.get("max_bytes"), "count": len(items),
+                    "closed": {"empty": 0, "closed": 1}[f.get("then", "empty")]})
+        for raw_item in items:
+            item(f.where, raw_item)
+    elif word == "stats":
+        line(word, {"of": f.need("of")} | {name: f.get(name) for name in COUNTS})
+    elif word == "totals":
+        line(word, {name: f.get(name) for name in [*COUNTS, "abandoned"]})
+    elif word == "settled":
+        line(word, {"of": f.need("of"), "seq": f.need("seq")})
+    elif word == "newest":
+        line(word, {"seq": f.need("seq")})
+    elif word == "status":
+        line(word, {"source": f.need("source"), "state": f.need("state"),
+                    "detail": f.get("detail", ""), "expect": f.get("expect", "ok")})
+    elif word == "audience":
+        line(word, {"name": f.need("name"), "count": f.need("count")})
+    elif word == "advance":
+        line(word, {"ms": f.need("ms")})
+    elif word == "close":
+        checked = "was_last" in f
+        was_last = {None: -1, False: 0, True: 1}[f.get("was_last")] if checked else None
+        line(word, {"what": f.need("what"), "was_last": was_last})
+    elif word == "free":
+        line(word, {"what": f.need("what")})
+    else:
+        raise SystemExit(f"{where}: unknown step {word}")
+    f.done()
+
+
+def script(where, raw):
+    f = Fields(where, raw)
+    f.get("about")
+    bus = Fields(f"{where}, bus", f.get("bus", {}))
+    steps = f.need("steps")
+    line("case", {
+        "name": f.need("name"), "clock": any("advance" in s for s in steps),
+        "log_events": bus.get("log_events", 0), "log_bytes": bus.get("log_bytes", 0),
+        "resume_age_ms": bus.get("resume_age_ms", 0),
+        "flags": 0 if bus.get("resume", True) else NO_RESUME,
+    })
+    bus.done()
+    f.done()
+    for raw_step in steps:
+        step(f"{where} {raw['name']}", raw_step)
+    line("end", {})
+
+
+def encodings(data):
+    for raw in data["events"]:
+        p = raw["payload"]
+        fields = {"name": raw["name"], "kind": raw["kind"], "key": raw["key"], "id": raw["id"],
+                  "time": int(raw["time_ns"]), "sort": SORTS[p["sort"]]}
+        if p["sort"] == "request":
+            fields |= {name: p[name] for name in ("method", "path", "model")}
+            fields |= {name: int(p[name]) for name in ("account_id", "latency_ms")}
+            fields |= {"status": STATUSES[p["status"]], "extra": p.get("extra")}
+        elif p["sort"] == "bytes":
+            fields["payload"] = base64.b64decode(p["base64"], validate=True)
+        else:
+            fields["payload"] = p[p["sort"]]
+        line("encoding", fields | raw["expect"])
+    # The other control items cannot be made at will from outside.
+    for raw in data["items"]:
+        if raw["item"]["sort"] == "status":
+            fields = {name: raw["item"][name] for name in ("source", "state", "detail")}
+            line("encoding.status", {"name": raw["name"]} | fields | raw["expect"])
+
+
+def main():
+    for name in sys.argv[1:]:
+        data = json.loads(Path(name).read_text(encoding="utf-8"))
+        line("file", {"name": Path(name).name})
+        if "cases" in data:
+            for case in data["cases"]:
+                script(name, case)
+        else:
+            encodings(data)
+    line("done", {})
+
+
+main()

@@ -1,0 +1,2 @@
+/* conformance.c with the cases that move the clock. */
+#include "conformance.c"
