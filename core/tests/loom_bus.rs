@@ -146,7 +146,7 @@ fn ended(read: reqbus_core::error::Result<usize>) -> Option<usize> {
 }
 
 fn a_task_reads_it_all(overflow: Overflow) {
-    check(2, move || {
+    check(3, move || {
         let bus = bus(2);
         let sub = subscribe(&bus, overflow);
         let threads = [publisher(&bus, 1), publisher(&bus, 1)];
@@ -175,7 +175,7 @@ fn loom_publish_and_a_task_on_a_channel() {
 }
 
 fn a_parked_thread_reads_it_all(overflow: Overflow) {
-    check(2, move || {
+    check(4, move || {
         let bus = bus(2);
         let sub = subscribe(&bus, overflow);
         let thread = publisher(&bus, 2);
@@ -200,7 +200,7 @@ fn loom_publish_and_a_parked_thread_on_a_channel() {
 /// woken first, and whether or not it got to sleep, the other is woken too.
 #[test]
 fn loom_a_thread_that_did_not_get_to_sleep_wakes_the_next() {
-    check(2, || {
+    check(4, || {
         let bus = bus(2);
         let early = subscribe(&bus, Overflow::CatchUp);
         let mut batch = Batch::new();
@@ -210,8 +210,8 @@ fn loom_a_thread_that_did_not_get_to_sleep_wakes_the_next() {
             assert!(wait.poll(&mut cx).is_pending());
         }
         let late = subscribe(&bus, Overflow::CatchUp);
-        let sleepers = [early, late]
-            .map(|sub| thread::spawn(move || Seen::default().park_told(&sub, 1)));
+        let sleepers =
+            [early, late].map(|sub| thread::spawn(move || Seen::default().park_told(&sub, 1)));
         publish(&bus);
         for sleeper in sleepers {
             sleeper.join().unwrap();
@@ -222,7 +222,7 @@ fn loom_a_thread_that_did_not_get_to_sleep_wakes_the_next() {
 /// An interrupt ends one wait, whether it comes before or in it, and takes nothing.
 #[test]
 fn loom_interrupt_and_a_parked_thread() {
-    check(2, || {
+    check(4, || {
         let bus = bus(2);
         let sub = Arc::new(subscribe(&bus, Overflow::CatchUp));
         let interrupts = {
@@ -238,7 +238,7 @@ fn loom_interrupt_and_a_parked_thread() {
 
 /// Closing the bus fixes the end: what was published before it is read, and nothing else.
 fn publish_against_close(overflow: Overflow) {
-    check(2, move || {
+    check(3, move || {
         let bus = bus(2);
         let sub = subscribe(&bus, overflow);
         let closes = {
@@ -269,7 +269,7 @@ fn loom_publish_and_close_on_a_channel() {
 
 /// Closing one subscription from another thread fixes its end, and wakes its task.
 fn publish_against_unsubscribe(overflow: Overflow) {
-    check(2, move || {
+    check(3, move || {
         let bus = bus(2);
         let sub = Arc::new(subscribe(&bus, overflow));
         let closes = {
@@ -299,7 +299,7 @@ fn loom_publish_and_unsubscribe_on_a_channel() {
 
 /// The last event before the resume, and the two that are published while it is made.
 fn resume_against_publish(overflow: Overflow, filter: fn() -> Filter) {
-    check(2, move || {
+    check(3, move || {
         let bus = bus(2);
         for kind in ["other", "k"] {
             bus.publish(NewEvent::bytes(kind, b"")).unwrap();
@@ -371,7 +371,7 @@ fn loom_filtered_resume_and_publish_on_a_channel() {
 /// A try after a publish has returned finds its event, whoever holds the shard.
 #[test]
 fn loom_a_try_after_publish_finds_the_event() {
-    check(2, || {
+    check(4, || {
         let bus = bus(4);
         let sub = subscribe(&bus, QUEUE);
         let thread = publisher(&bus, 1);
@@ -388,7 +388,7 @@ fn loom_a_try_after_publish_finds_the_event() {
 /// The account of a reader that loses events adds up, whoever offers them.
 #[test]
 fn loom_the_account_of_a_full_channel_adds_up() {
-    check(2, || {
+    check(4, || {
         let bus = bus(4);
         let one = Overflow::DropNewest {
             events: 1,
@@ -408,14 +408,17 @@ fn loom_the_account_of_a_full_channel_adds_up() {
         seen.try_all(&sub);
         assert_eq!(seen.told, 3, "{seen:?}");
         let stats = sub.stats();
-        assert_eq!((stats.delivered, stats.lost_full), (seen.seqs.len() as u64, seen.lost));
+        assert_eq!(
+            (stats.delivered, stats.lost_full),
+            (seen.seqs.len() as u64, seen.lost)
+        );
     });
 }
 
 /// A window of one: what a reader loses while it reads is counted and told.
 #[test]
 fn loom_the_account_of_a_window_adds_up() {
-    check(2, || {
+    check(4, || {
         let bus = bus(2);
         let sub = subscribe(&bus, Overflow::DropOldest { events: 1 });
         let threads = [publisher(&bus, 2), publisher(&bus, 1)];
@@ -427,14 +430,17 @@ fn loom_the_account_of_a_window_adds_up() {
         seen.try_all(&sub);
         let stats = sub.stats();
         assert_eq!((stats.matched, seen.told, stats.pending), (3, 3, 0));
-        assert_eq!((stats.delivered, stats.lost()), (seen.seqs.len() as u64, seen.lost));
+        assert_eq!(
+            (stats.delivered, stats.lost()),
+            (seen.seqs.len() as u64, seen.lost)
+        );
     });
 }
 
 /// A reader that subscribes while others publish: every event is on one side of its start.
 #[test]
 fn loom_subscribe_and_publish_on_a_channel() {
-    check(2, || {
+    check(4, || {
         let bus = bus(4);
         let threads = [publisher(&bus, 1), publisher(&bus, 1)];
         let sub = subscribe(&bus, QUEUE);
@@ -452,7 +458,7 @@ fn loom_subscribe_and_publish_on_a_channel() {
 /// Nobody can resume on this bus, and the log keeps only what a reader has yet to read, and that it keeps.
 #[test]
 fn loom_trim_keeps_what_is_to_be_read() {
-    check(2, || {
+    check(4, || {
         let options = BusOptions {
             log_events: 4,
             resume: false,
@@ -475,7 +481,7 @@ fn loom_trim_keeps_what_is_to_be_read() {
 /// A status rings whoever sleeps, like an event.
 #[test]
 fn loom_a_status_and_a_task() {
-    check(2, || {
+    check(4, || {
         let bus = bus(2);
         let sub = subscribe(&bus, Overflow::CatchUp);
         let tells = {
@@ -492,7 +498,7 @@ fn loom_a_status_and_a_task() {
 /// A host's loop over two subscriptions on one bell, to the end of the bus.
 #[test]
 fn loom_a_loop_on_a_bell_reads_to_the_end() {
-    check(2, || {
+    check(3, || {
         let bus = bus(2);
         let bell = Bell::new();
         let subs = [Overflow::CatchUp, QUEUE].map(|overflow| subscribe(&bus, overflow));
@@ -538,7 +544,7 @@ fn loom_a_waker_runs_under_no_lock() {
             let _stats = self.0.stats();
         }
     }
-    check(2, || {
+    check(4, || {
         let bus = bus(2);
         let sub = Arc::new(subscribe(&bus, QUEUE));
         let bell = Bell::new();
@@ -561,7 +567,7 @@ fn loom_a_waker_runs_under_no_lock() {
 
 /// The subscription, its bell and the bus go while a publish rings them.
 fn free_against_ring(overflow: Overflow) {
-    check(2, move || {
+    check(3, move || {
         let bus = bus(2);
         let sub = subscribe(&bus, overflow);
         let bell = Bell::new();
@@ -591,7 +597,7 @@ fn loom_free_and_ring_on_a_channel() {
 /// Who reads an event may keep it for longer than the log, the subscription and the bus.
 #[test]
 fn loom_an_event_outlives_its_bus() {
-    check(2, || {
+    check(4, || {
         let bus = bus(1);
         let sub = subscribe(&bus, QUEUE);
         publish(&bus);
@@ -601,7 +607,11 @@ fn loom_an_event_outlives_its_bus() {
         let thread = publisher(&bus, 2);
         drop(bus);
         let lost = {
-            let mut seen = Seen { told: 1, seqs: vec![1], ..Seen::default() };
+            let mut seen = Seen {
+                told: 1,
+                seqs: vec![1],
+                ..Seen::default()
+            };
             seen.try_all(&sub);
             seen.lost
         };

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::doorbell::Doorbell;
 use super::drive::{Drive, Ready};
 use super::ready::{Attachment, ReadyStack};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fork::Generation;
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, OnceCell, Ordering, fence};
 
@@ -133,9 +133,17 @@ impl Bell {
     }
 
     /// Sleeps until tokens are ready, then takes them as [`Bell::take`] does. `None` waits for ever.
-    /// 0 when the time is up; [`crate::ErrorKind::Closed`] on a closed bell without ready tokens.
+    /// 0 when the time is up; [`crate::ErrorKind::Closed`] on a closed bell without ready tokens,
+    /// [`crate::ErrorKind::InvalidArgument`] without room for a token.
     pub fn wait(&self, tokens: &mut [u64], timeout: Option<Duration>) -> Result<usize> {
         self.core.generation.check()?;
+        if tokens.is_empty() {
+            return Err(Error::fixed(
+                ErrorKind::InvalidArgument,
+                "tokens",
+                "there is no room for a token",
+            ));
+        }
         let deadline = timeout.and_then(|t| Instant::now().checked_add(t));
         loop {
             let seen = {

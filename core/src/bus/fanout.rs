@@ -11,54 +11,18 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
+use super::group::{Counts, Group, Member};
 use super::index::{Index, KeyHasher};
 use super::log::{Fresh, Log};
+use super::outlet::Outlet;
 use super::row::{Meta, Row};
-use crate::event::{Event, Shares};
-use crate::sync::{
-    AtomicI64, AtomicU64, Mutex, MutexGuard, Ordering, Padded, Sender, TrySend, fence,
-};
+use crate::event::Event;
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, Padded, fence};
 
 /// Events that one publisher offers to one shard before it leaves the rest to others.
 const TURN: usize = 4;
 /// How many shards.
 const SHARDS: usize = 4;
-
-/// One drop-newest reader, as the fan-out sees it. The reader has the other end of the channel.
-pub(super) struct Outlet {
-    channel: Sender<Queued>,
-    /// Ordinal of the newest event of the row that was offered in this shard; shared by the row's outlets.
-    pub(super) fanned: Arc<AtomicI64>,
-    /// Events up to this ordinal are not for the channel: the reader gets them from the log, or came later.
-    join: i64,
-    /// Nor are events after this one, the end of a closed reader. Written under the shard's lock.
-    end: AtomicI64,
-    max_bytes: u64,
-    /// These four are written by the holder of the shard's lock only, hence plain stores; Relaxed, because
-    /// nothing else is read on their account (statistics take the lock).
-    pushed_bytes: AtomicU64,
-    /// The reader's `popped_bytes` as the fan-out last looked, so that it seldom touches that line.
-    popped_seen: AtomicU64,
-    lost_full: AtomicU64,
-    lost_evicted: AtomicU64,
-    /// Written by the reader only. Relaxed: seen late, a queue is judged fuller than it is.
-    pub(super) popped_bytes: Padded<AtomicU64>,
-}
-
-/// A message: the event, its ordinal, and the losses before it, so that the reader can say where the hole is.
-pub(super) struct Queued {
-    pub(super) event: Event,
-    pub(super) ordinal: i64,
-    pub(super) size: u32,
-    pub(super) lost_full: u64,
-}
-
-/// The outlets of one row in one shard.
-struct Group {
-    row: Arc<Row>,
-    fanned: Arc<AtomicI64>,
-    outlets: Box<[Arc<Outlet>]>,
-}
 
 /// One shard.
 pub(super) struct Shard {
@@ -74,161 +38,48 @@ pub(super) struct ShardState {
     readers: usize,
 }
 
-impl Outlet {
-    pub(super) fn new(
-        channel: Sender<Queued>,
-        fanned: Arc<AtomicI64>,
-        join: i64,
-        max_bytes: usize,
-    ) -> Self {
-        Self {
-            channel,
-            fanned,
-            join,
-            end: AtomicI64::new(i64::MAX),
-            max_bytes: max_bytes as u64,
-            pushed_bytes: AtomicU64::new(0),
-            popped_seen: AtomicU64::new(0),
-            lost_full: AtomicU64::new(0),
-            lost_evicted: AtomicU64::new(0),
-            popped_bytes: Padded::default(),
-        }
-    }
-
-    pub(super) fn fanned(&self) -> i64 {
-        self.fanned.load(Ordering::Relaxed)
-    }
-
-    /// The reader ends at this ordinal; under the shard's lock.
-    pub(super) fn end_at(&self, ordinal: i64) {
-        self.end.store(ordinal, Ordering::Relaxed);
-    }
-
-    pub(super) fn lost_full(&self) -> u64 {
-        self.lost_full.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn lost_evicted(&self) -> u64 {
-        self.lost_evicted.load(Ordering::Relaxed)
-    }
-
-    /// Whether `size` more bytes are over the limit. An event that finds the queue empty is not.
-    #[inline]
-    fn is_over(&self, pushed: u64, size: u64) -> bool {
-        if pushed + size - self.popped_seen.load(Ordering::Relaxed) <= self.max_bytes {
-            return false;
-        }
-        let popped = self.popped_bytes.load(Ordering::Relaxed);
-        self.popped_seen.store(popped, Ordering::Relaxed);
-        popped < pushed && pushed + size - popped > self.max_bytes
-    }
-
-    #[inline]
-    fn offer(&self, shares: &mut Shares, ordinal: i64, size: u32) {
-        if ordinal <= self.join || ordinal > self.end.load(Ordering::Relaxed) {
-            return;
-        }
-        let pushed = self.pushed_bytes.load(Ordering::Relaxed);
-        if self.is_over(pushed, u64::from(size)) {
-            return self.count_full();
-        }
-        let Some(event) = shares.take() else { return };
-        let queued = Queued {
-            event,
-            ordinal,
-            size,
-            lost_full: self.lost_full(),
-        };
-        match self.channel.try_send(queued) {
-            TrySend::Sent => {
-                self.pushed_bytes
-                    .store(pushed + u64::from(size), Ordering::Relaxed);
-            }
-            TrySend::Refused(queued) => {
-                shares.put_back(queued.event);
-                self.count_full();
-            }
-        }
-    }
-
-    /// How many of the events after `from` and up to `to` are for this outlet.
-    fn between(&self, from: i64, to: i64) -> u64 {
-        let end = self.end.load(Ordering::Relaxed);
-        (to.min(end) - from.max(self.join)).max(0) as u64
-    }
-
-    fn count_full(&self) {
-        self.lost_full
-            .store(self.lost_full() + 1, Ordering::Relaxed);
-    }
-}
-
 impl ShardState {
     #[inline]
     fn offer(&self, event: &Event, meta: Meta) {
         self.groups.for_each(meta.key_hash, event, |group| {
-            if !group.row.all && !group.row.matches_kind(meta, event) {
-                return;
-            }
-            let ordinal = group.fanned.load(Ordering::Relaxed) + 1;
-            group.fanned.store(ordinal, Ordering::Relaxed);
-            let mut shares = Shares::new(event, group.outlets.len());
-            for outlet in &*group.outlets {
-                outlet.offer(&mut shares, ordinal, meta.size);
+            if group.row.all || group.row.matches_kind(meta, event) {
+                group.offer(event, meta);
             }
         });
     }
 
-    /// The counter of the newest offered event of `row`, if it has readers here.
-    pub(super) fn fanned(&self, row: &Arc<Row>) -> Option<Arc<AtomicI64>> {
-        self.groups
-            .all()
+    /// The counts of `row`, if it has readers here.
+    pub(super) fn counts(&self, row: &Arc<Row>) -> Option<Arc<Counts>> {
+        let mut groups = self.groups.all();
+        groups
             .find(|group| Arc::ptr_eq(&group.row, row))
-            .map(|g| g.fanned.clone())
+            .map(|group| group.counts().clone())
     }
 
     /// The log has let go of events before they were offered: they are lost for everybody here.
     fn skip_evicted(&self, tail: u64) {
         for group in self.groups.all() {
-            let evicted = group.row.evicted(tail);
-            let fanned = group.fanned.load(Ordering::Relaxed);
-            if evicted <= fanned {
-                continue; // also at the second place of a filter with several keys
-            }
-            for outlet in &*group.outlets {
-                let missed = outlet.between(fanned, evicted);
-                outlet
-                    .lost_evicted
-                    .store(outlet.lost_evicted() + missed, Ordering::Relaxed);
-            }
-            group.fanned.store(evicted, Ordering::Relaxed);
+            group.skip_to(group.row.evicted(tail));
         }
     }
 
+    /// Replaces the group of `row` by one with other members.
     fn edit(
         &mut self,
         hasher: &KeyHasher,
-        outlet: &Arc<Outlet>,
         row: &Arc<Row>,
-        edit: impl Fn(&mut Vec<Arc<Outlet>>),
+        counts: &Arc<Counts>,
+        edit: impl Fn(&mut Vec<Member>),
     ) {
-        let keys = row.filter().keys();
-        let mut change = self.groups.change(hasher, keys, |groups| {
-            let (ours, others): (Vec<_>, Vec<_>) = groups
+        let mut change = self.groups.change(hasher, row.filter().keys(), |groups| {
+            let (ours, mut groups): (Vec<_>, Vec<_>) = groups
                 .iter()
                 .cloned()
                 .partition(|group| Arc::ptr_eq(&group.row, row));
-            let mut outlets = ours
-                .first()
-                .map_or_else(Vec::new, |group| group.outlets.to_vec());
-            edit(&mut outlets);
-            let mut groups = others;
-            if !outlets.is_empty() {
-                groups.push(Arc::new(Group {
-                    row: row.clone(),
-                    fanned: outlet.fanned.clone(),
-                    outlets: outlets.into(),
-                }));
+            let mut members: Vec<_> = ours.iter().flat_map(|group| group.members()).collect();
+            edit(&mut members);
+            if !members.is_empty() {
+                groups.push(Arc::new(Group::new(row.clone(), counts.clone(), &members)));
             }
             groups
         });
@@ -288,10 +139,10 @@ impl Shard {
         self.next.store(seq, Ordering::Release);
     }
 
-    /// Offers everything that is in the log now, until `enough` (of the row that the caller reads) was offered:
+    /// Offers everything that is in the log now, until the ordinal `enough` of the row that the caller reads:
     /// what a reader does before it says "empty", and what close does.
-    pub(super) fn complete(&self, state: &ShardState, log: &Log, outlet: &Outlet, enough: i64) {
-        while outlet.fanned() < enough && self.next() <= log.head() {
+    pub(super) fn complete(&self, state: &ShardState, log: &Log, counts: &Counts, enough: i64) {
+        while counts.fanned() < enough && self.next() <= log.head() {
             self.offer_from(state, log);
         }
     }
@@ -329,11 +180,11 @@ impl Shard {
         &self,
         state: &mut ShardState,
         hasher: &KeyHasher,
-        row: &Arc<Row>,
-        outlet: &Arc<Outlet>,
+        (row, counts): (&Arc<Row>, &Arc<Counts>),
+        member: &Member,
         next: u64,
     ) {
-        state.edit(hasher, outlet, row, |outlets| outlets.push(outlet.clone()));
+        state.edit(hasher, row, counts, |members| members.push(member.clone()));
         state.readers += 1;
         self.next.store(next, Ordering::Release);
     }
@@ -343,11 +194,11 @@ impl Shard {
         &self,
         state: &mut ShardState,
         hasher: &KeyHasher,
-        row: &Arc<Row>,
+        (row, counts): (&Arc<Row>, &Arc<Counts>),
         outlet: &Arc<Outlet>,
     ) {
-        state.edit(hasher, outlet, row, |outlets| {
-            outlets.retain(|o| !Arc::ptr_eq(o, outlet))
+        state.edit(hasher, row, counts, |members| {
+            members.retain(|member| !Arc::ptr_eq(&member.outlet, outlet));
         });
         state.readers = state.readers.saturating_sub(1);
         if state.readers == 0 {

@@ -5,7 +5,6 @@
 use arrayvec::ArrayVec;
 
 use super::batch::Batch;
-use super::fanout::Queued;
 use super::item::{LostReason, OwnedItem};
 use super::log::{LogState, REAP};
 use super::options::{Limits, Overflow};
@@ -19,7 +18,7 @@ use crate::wire::Form;
 
 /// What a step of reading came to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     /// The batch has no room for the next item.
     Full,
     /// There is nothing more now.
@@ -336,142 +335,11 @@ impl SubCore {
     }
 
     /// Arms under the log's lock, in the hold in which there was nothing to read.
-    fn arm(&self, reader: &Reader, state: &mut LogState) -> Step {
+    pub(super) fn arm(&self, reader: &Reader, state: &mut LogState) -> Step {
         if reader.view.is_behind(&self.bus.statuses) {
             return Step::Behind;
         }
         self.row.armed.arm(&mut state.token, &self.source);
         Step::Dry
-    }
-
-    /// Reads from the channel of a drop-newest reader.
-    fn read_queue(&self, reader: &mut Reader, batch: &mut Batch, want: Want) -> Step {
-        // A backlog may stand in the batch already.
-        let mut bytes = batch.events().map(|event| event.size() as u64).sum();
-        loop {
-            let Some(queue) = &mut reader.queue else {
-                return Step::Dry;
-            };
-            let next = queue.held.take().or_else(|| queue.channel.try_recv());
-            match next {
-                Some(queued) => {
-                    if let Some(back) = self.take_queued(reader, batch, want, queued, &mut bytes) {
-                        if let Some(queue) = &mut reader.queue {
-                            queue.held = Some(back);
-                        }
-                        return Step::Full;
-                    }
-                }
-                None => match self.end_of_queue(reader, batch, want) {
-                    Step::Again => {}
-                    step => return step,
-                },
-            }
-        }
-    }
-
-    /// Places one message in the batch; it comes back if there is no room.
-    #[inline]
-    fn take_queued(
-        &self,
-        reader: &mut Reader,
-        batch: &mut Batch,
-        want: Want,
-        queued: Queued,
-        bytes: &mut u64,
-    ) -> Option<Queued> {
-        let Limits {
-            max_items,
-            max_bytes,
-        } = want.limits;
-        if let Some(queue) = &mut reader.queue {
-            let full = queued.lost_full - queue.full_seen;
-            queue.full_seen = queued.lost_full;
-            if full > 0 || queued.ordinal != reader.place.ordinal + 1 {
-                reader.skip_to(queued.ordinal, full);
-            }
-        }
-        if reader.has_untold() {
-            let told = reader.tell(batch, want.limits);
-            self.write_texts(batch, want.form);
-            if !told {
-                return Some(queued);
-            }
-        }
-        if batch.len() >= max_items {
-            return Some(queued);
-        }
-        let size = u64::from(queued.size);
-        let too_much = match want.form {
-            Some(form) => {
-                let text = self.text(&queued.event, form);
-                if !batch.texts.is_empty() && batch.texts.len() + text.len() > max_bytes {
-                    true
-                } else {
-                    batch.texts.extend_from_slice(text);
-                    batch.ends.push(batch.texts.len());
-                    false
-                }
-            }
-            None => *bytes > 0 && *bytes + size > max_bytes as u64,
-        };
-        if too_much {
-            return Some(queued);
-        }
-        *bytes += size;
-        if let Some((_, outlet)) = &self.outlet {
-            // Only the reader writes this.
-            let popped = outlet.popped_bytes.load(Ordering::Relaxed);
-            outlet.popped_bytes.store(popped + size, Ordering::Relaxed);
-        }
-        reader.place.ordinal = queued.ordinal;
-        reader.settled = queued.event.id().seq;
-        reader.give(batch, queued.event);
-        None
-    }
-
-    /// The channel is empty: completes the fan-out, tells trailing losses, and arms.
-    fn end_of_queue(&self, reader: &mut Reader, batch: &mut Batch, want: Want) -> Step {
-        let Some((shard, outlet)) = self.fan() else {
-            return Step::Dry;
-        };
-        let fan = shard.lock();
-        let Some(queue) = &mut reader.queue else {
-            return Step::Dry;
-        };
-        if let Some(queued) = queue.channel.try_recv() {
-            queue.held = Some(queued); // offered between our look and the lock
-            return Step::Again;
-        }
-        let (mut state, limit, ends) = {
-            let state = self.bus.log.lock();
-            let (limit, ends) = self.limit(reader, &state);
-            (state, limit, ends)
-        };
-        let open = reader.end.is_none();
-        if open && outlet.fanned() < limit.ordinal {
-            drop(state);
-            shard.complete(&fan, &self.bus.log, outlet, limit.ordinal);
-            return Step::Again;
-        }
-        let offered = outlet.fanned().min(limit.ordinal);
-        if let Some(queue) = &mut reader.queue {
-            let full = outlet.lost_full() - queue.full_seen;
-            queue.full_seen = outlet.lost_full();
-            reader.skip_to(offered + 1, full);
-        }
-        if !reader.has_untold() && batch.is_empty() && want.arm && !ends {
-            reader.settled = reader.settled.max(limit.next - 1);
-            return self.arm(reader, &mut state);
-        }
-        drop(state);
-        drop(fan);
-        let told = reader.tell(batch, want.limits);
-        self.write_texts(batch, want.form);
-        if !told {
-            return Step::Full;
-        }
-        reader.settled = reader.settled.max(limit.next - 1);
-        if ends { Step::Ended } else { Step::Dry }
     }
 }

@@ -4,16 +4,17 @@ use std::collections::VecDeque;
 
 use super::batch::Batch;
 use super::bus::Core;
-use super::fanout::{Outlet, Queued, Shard};
+use super::fanout::Shard;
 use super::item::{LostReason, OwnedItem, ResyncReason};
 use super::log::LogState;
 use super::options::{Limits, Overflow};
+use super::outlet::Outlet;
 use super::read::Before;
 use super::resume::Place;
 use super::row::Row;
 use super::stats::SubscriptionStats;
 use super::status::StatusView;
-use super::subscription::SubCore;
+use super::subscription::{Fan, SubCore};
 use crate::event::{Event, EventId};
 use crate::sync::{MutexGuard, Receiver};
 
@@ -45,13 +46,11 @@ pub(super) struct Reader {
 
 /// The channel of a drop-newest reader.
 pub(super) struct Queue {
-    pub(super) channel: Receiver<Queued>,
+    pub(super) channel: Receiver<Event>,
     /// Before the channel: the log, up to where the reader joined.
     pub(super) join: Place,
     /// Taken from the channel, for which the batch had no room.
-    pub(super) held: Option<Queued>,
-    /// The outlet's `lost_full` up to which losses were told.
-    pub(super) full_seen: u64,
+    pub(super) held: Option<Event>,
 }
 
 impl Reader {
@@ -117,13 +116,13 @@ impl Reader {
         true
     }
 
-    /// Losses between the position and the event at `ordinal` of the channel, `full` of which are reckoned by the
-    /// outlet to a full queue. They are counted there; here they are to be told.
-    pub(super) fn skip_to(&mut self, ordinal: i64, full: u64) {
-        let hole = (ordinal - 1 - self.place.ordinal).max(0) as u64;
-        self.untold[LostReason::Full as usize] += full;
-        self.untold[LostReason::Evicted as usize] += hole.saturating_sub(full);
-        self.place.ordinal = self.place.ordinal.max(ordinal - 1);
+    /// Passes what the channel lost right behind the position. It is counted in the outlet; here it is to be told.
+    #[inline]
+    pub(super) fn pass_losses(&mut self, outlet: &Outlet) {
+        while let Some(loss) = outlet.loss_after(self.place.ordinal) {
+            self.untold[loss.reason as usize] += loss.count;
+            self.place.ordinal += loss.count as i64;
+        }
     }
 
     /// As it stands before the event `at` places behind the next, in a batch of `items`.
@@ -156,12 +155,6 @@ impl Reader {
         self.queue
             .as_ref()
             .is_none_or(|queue| self.place.next < queue.join.next)
-    }
-
-    /// Places an event in the batch.
-    pub(super) fn give(&mut self, batch: &mut Batch, event: Event) {
-        self.told += 1;
-        batch.push_event(event);
     }
 }
 
@@ -197,28 +190,30 @@ impl SubCore {
         }
     }
 
-    /// The shard and the outlet of a drop-newest reader.
-    pub(super) fn fan(&self) -> Option<(&Shard, &std::sync::Arc<Outlet>)> {
-        self.outlet
+    /// Where a drop-newest reader stands in the fan-out, and its shard.
+    pub(super) fn fan(&self) -> Option<(&Shard, &Fan)> {
+        self.fan
             .as_ref()
-            .map(|(shard, outlet)| (self.bus.fanout.shard(*shard), outlet))
+            .map(|fan| (self.bus.fanout.shard(fan.shard), fan))
     }
 
     /// Closes: the end is where the log stands now. What was not offered to the channel is offered first.
     pub(super) fn fix_end(&self, reader: &mut Reader) {
-        let Some((shard, outlet)) = self.fan() else {
+        let Some((shard, Fan { outlet, counts, .. })) = self.fan() else {
             reader.end = Some(newest(&self.bus.log.lock(), &self.row));
             return;
         };
-        let mut fan = shard.lock();
+        let mut held = shard.lock();
         let end = {
             let state = self.bus.log.lock();
             self.bus.fanout.count(false);
             newest(&state, &self.row)
         };
         outlet.end_at(end.ordinal);
-        shard.complete(&fan, &self.bus.log, outlet, end.ordinal);
-        shard.remove(&mut fan, &self.bus.hasher, &self.row, outlet);
+        counts.set_ending(true);
+        shard.complete(&held, &self.bus.log, counts, end.ordinal);
+        shard.remove(&mut held, &self.bus.hasher, (&self.row, counts), outlet);
+        counts.set_ending(false);
         reader.end = Some(end);
     }
 
@@ -232,7 +227,7 @@ impl SubCore {
             resyncs: reader.resyncs,
             ..SubscriptionStats::default()
         };
-        let fan = self.fan().map(|(shard, outlet)| (shard.lock(), outlet));
+        let fan = self.fan().map(|(shard, fan)| (shard.lock(), fan));
         let state = self.bus.settled_log();
         let (limit, _) = self.limit(reader, &state);
         stats.matched = (limit.ordinal - reader.start).max(0) as u64;
@@ -248,9 +243,10 @@ impl SubCore {
             stats.lost_evicted += gone as u64;
             stats.pending += (end - ordinal - window - gone).max(0) as u64;
         }
-        if let (Some((_, outlet)), Some(queue)) = (&fan, &reader.queue) {
+        if let (Some((_, fan)), Some(queue)) = (&fan, &reader.queue) {
+            let Fan { outlet, counts, .. } = fan;
             let queued = queue.channel.len() + usize::from(queue.held.is_some());
-            let offered = outlet.fanned().max(queue.join.ordinal).min(limit.ordinal);
+            let offered = counts.fanned().max(queue.join.ordinal).min(limit.ordinal);
             let gone = (evicted.min(limit.ordinal) - offered).max(0);
             stats.lost_full = outlet.lost_full();
             stats.lost_evicted += outlet.lost_evicted() + gone as u64;

@@ -85,6 +85,8 @@ impl Drop for Items<'_> {
         }
         if self.rest.len() > 0 && core.bus.generation.is_current() {
             core.reader.lock().left.extend(self.rest.by_ref());
+            // Who began to wait meanwhile has not seen these.
+            std::task::Waker::from(core.source.clone()).wake();
         }
     }
 }

@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use super::audience::Membership;
 use super::bus::{Bus, Core};
-use super::fanout::Outlet;
+use super::group::{Counts, Member};
 use super::item::ResyncReason;
 use super::join::Join;
 use super::options::{Overflow, Start, SubscribeOptions};
+use super::outlet::Outlet;
 use super::reader::{Queue, Reader, newest};
 use super::resume::Place;
 use super::row::Row;
-use super::subscription::{SubCore, Subscription};
+use super::subscription::{Fan, SubCore, Subscription};
 use crate::bell::Source;
 use crate::error::{Error, Result};
 use crate::event::EventId;
-use crate::sync::{AtomicBool, AtomicI64, AtomicU64, Mutex, Ordering, bounded};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, bounded};
 
 impl Bus {
     /// Subscribes. Blocks only while the audience it asks for is being cleaned up, and then at most for
@@ -113,10 +114,10 @@ impl Core {
             return Err(Error::closed("bus"));
         }
         let row = self.intern(&mut registry, &plan.filter);
-        let (seat, outlet, queue) = match plan.overflow {
+        let (seat, fan, queue) = match plan.overflow {
             Overflow::DropNewest { events, bytes } => {
-                let (seat, shard, outlet, queue) = self.seat_channel(plan, &row, events, bytes);
-                (seat, Some((shard, outlet)), Some(queue))
+                let (seat, fan, queue) = self.seat_channel(plan, &row, events, bytes);
+                (seat, Some(fan), Some(queue))
             }
             _ => (self.seat(plan, &row), None, None),
         };
@@ -141,7 +142,7 @@ impl Core {
             row,
             source: Source::new(),
             membership,
-            outlet,
+            fan,
             reader: Mutex::new(reader),
             position: AtomicU64::new(position),
             waiting: AtomicBool::new(false),
@@ -178,6 +179,8 @@ impl Core {
                         resync: None,
                     };
                 }
+                // The log moved on meanwhile. Who gave no id begins at what is the oldest now.
+                None if matches!(plan.start, OwnedStart::Oldest) => return self.seat(plan, row),
                 None => ResyncReason::Expired,
             },
             Err(reason) => reason,
@@ -200,8 +203,8 @@ impl Core {
         row: &Arc<Row>,
         events: usize,
         bytes: usize,
-    ) -> (Seat, usize, Arc<Outlet>, Queue) {
-        let (tx, channel) = bounded(events);
+    ) -> (Seat, Fan, Queue) {
+        let (sender, channel) = bounded(events);
         let number = self.fanout.assign();
         let shard = self.fanout.shard(number);
         let mut fan = shard.lock();
@@ -213,26 +216,38 @@ impl Core {
             (newest(&state, row), shard.next().min(state.head() + 1))
         };
         // The shard may lag: the row's count there begins where the shard stands.
-        let fanned = fan.fanned(row).unwrap_or_else(|| {
+        let counts = fan.counts(row).unwrap_or_else(|| {
             let there = (next < join.next).then(|| self.place(row, next, |_, place| place.ordinal));
             let evicted = || {
                 let state = self.settled_log();
                 row.evicted(state.tail())
             };
-            let ordinal = match there {
+            Counts::at(match there {
                 None => join.ordinal,
                 Some(ordinal) => ordinal.unwrap_or_else(evicted),
-            };
-            Arc::new(AtomicI64::new(ordinal))
+            })
         });
-        let outlet = Arc::new(Outlet::new(tx, fanned, join.ordinal, bytes));
-        shard.add(&mut fan, &self.hasher, row, &outlet, next);
+        let outlet = Arc::new(Outlet::new(join.ordinal, events, bytes, counts.bytes()));
+        let fits = (bytes / events) as u64;
+        let member = Member {
+            sender,
+            outlet: outlet.clone(),
+            fits,
+        };
+        shard.add(&mut fan, &self.hasher, (row, &counts), &member, next);
         let queue = Queue {
             channel,
             join,
             held: None,
-            full_seen: 0,
         };
-        (seat, number, outlet, queue)
+        (
+            seat,
+            Fan {
+                shard: number,
+                outlet,
+                counts,
+            },
+            queue,
+        )
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::audience::Membership;
 use super::bus::Core;
-use super::fanout::Outlet;
+use super::group::Counts;
 use super::guard::{CleanupGuard, GUARD_LIMIT};
 use super::item::LostReason;
 use super::options::Overflow;
+use super::outlet::Outlet;
 use super::reader::Reader;
 use super::row::Row;
 use super::stats::SubscriptionStats;
@@ -40,8 +41,8 @@ pub(super) struct SubCore {
     pub(super) row: Arc<Row>,
     pub(super) source: Arc<Source>,
     pub(super) membership: Option<Membership>,
-    /// The shard and the outlet of a drop-newest reader.
-    pub(super) outlet: Option<(usize, Arc<Outlet>)>,
+    /// Where the fan-out finds a drop-newest reader.
+    pub(super) fan: Option<Fan>,
     pub(super) reader: Mutex<Reader>,
     /// The next seq it needs from the log, for [`Core::trim`]; `u64::MAX` when it needs none. Release: after
     /// the references were taken.
@@ -52,6 +53,14 @@ pub(super) struct SubCore {
     pub(super) interrupted: AtomicBool,
     /// Ordered by the reader's lock; read without it by listings.
     pub(super) closed: AtomicBool,
+}
+
+/// A drop-newest reader's place in the fan-out.
+pub(super) struct Fan {
+    /// The number of its shard.
+    pub(super) shard: usize,
+    pub(super) outlet: Arc<Outlet>,
+    pub(super) counts: Arc<Counts>,
 }
 
 /// What [`Subscription::close`] found.

@@ -13,6 +13,12 @@ mod imp {
         (Sender(tx), Receiver(rx))
     }
 
+    impl<T> Clone for Sender<T> {
+        fn clone(&self) -> Self {
+            Self(self.0.clone())
+        }
+    }
+
     impl<T> Sender<T> {
         #[inline]
         pub(crate) fn try_send(&self, message: T) -> super::TrySend<T> {
@@ -53,6 +59,12 @@ mod imp {
             capacity,
         });
         (Sender(queue.clone()), Receiver(queue))
+    }
+
+    impl<T> Clone for Sender<T> {
+        fn clone(&self) -> Self {
+            Self(self.0.clone())
+        }
     }
 
     impl<T> Sender<T> {

@@ -22,6 +22,8 @@
 //! Wakers are cloned, called and dropped without the lock. A name that nobody uses has no row.
 
 mod entry;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod membership;
 mod parker;
 mod registry;

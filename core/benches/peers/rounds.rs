@@ -1,0 +1,55 @@
+//! Rounds of ours and the peer, in turn.
+
+/// What one row came to.
+#[derive(Clone, Copy)]
+pub struct Outcome {
+    /// Median of our rounds.
+    pub ours: f64,
+    /// Median of the peer's.
+    pub peer: f64,
+    /// The lower and the upper quartile of the ratios of single rounds.
+    pub spread: [f64; 2],
+}
+
+/// Runs both sides `rounds` times, who goes first by turns, after one round each that does not count. Each side
+/// gives `N` values a round.
+pub fn interleave<const N: usize>(
+    rounds: usize,
+    mut ours: impl FnMut() -> [f64; N],
+    mut peer: impl FnMut() -> [f64; N],
+) -> [Outcome; N] {
+    ours();
+    peer();
+    let mut values = Vec::with_capacity(rounds);
+    for round in 0..rounds {
+        values.push(if round % 2 == 0 {
+            let ours = ours();
+            (ours, peer())
+        } else {
+            let peer = peer();
+            (ours(), peer)
+        });
+    }
+    std::array::from_fn(|at| {
+        let of = |pick: fn(&([f64; N], [f64; N]), usize) -> f64| {
+            let mut all: Vec<f64> = values.iter().map(|pair| pick(pair, at)).collect();
+            all.retain(|value| !value.is_nan());
+            all.sort_by(f64::total_cmp);
+            all
+        };
+        let ratios = of(|(ours, peer), at| ours[at] / peer[at]);
+        Outcome {
+            ours: quantile(&of(|(ours, _), at| ours[at]), 0.5),
+            peer: quantile(&of(|(_, peer), at| peer[at]), 0.5),
+            spread: [quantile(&ratios, 0.25), quantile(&ratios, 0.75)],
+        }
+    })
+}
+
+/// The quantile `q` of sorted values; NaN if there are none.
+pub fn quantile<T: Copy + Into<f64>>(sorted: &[T], q: f64) -> f64 {
+    let last = sorted.len().saturating_sub(1);
+    sorted
+        .get((last as f64 * q).round() as usize)
+        .map_or(f64::NAN, |value| (*value).into())
+}
