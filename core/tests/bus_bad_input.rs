@@ -611,9 +611,16 @@ fn a_bell_and_no_room_for_tokens() {
         bell.close();
     }
     let mut tokens = [0];
-    assert_eq!(bell.wait(&mut tokens, None).unwrap(), 1, "nothing was taken");
+    assert_eq!(
+        bell.wait(&mut tokens, None).unwrap(),
+        1,
+        "nothing was taken"
+    );
     assert_eq!(tokens, [7]);
-    assert_eq!(bell.wait(&mut tokens, None).unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(
+        bell.wait(&mut tokens, None).unwrap_err().kind(),
+        ErrorKind::Closed
+    );
 }
 
 /// What a waker may do: anything.
@@ -627,7 +634,9 @@ impl Wake for Busybody {
         publish(&self.bus);
         let _ = (self.bus.stats(), self.bus.consumers());
         drop(subscribe(&self.bus, POLICIES[0]));
-        self.bus.set_status("waker", &self.bus.newest().to_string(), "").unwrap();
+        self.bus
+            .set_status("waker", &self.bus.newest().to_string(), "")
+            .unwrap();
         if self.close {
             self.bus.close();
         }
@@ -643,13 +652,19 @@ fn publish_from_inside_a_waker() {
         let mut batch = Batch::new();
         for round in 1..=10 {
             let close = round == 10;
-            let waker = Waker::from(Arc::new(Busybody { bus: bus.clone(), close }));
+            let waker = Waker::from(Arc::new(Busybody {
+                bus: bus.clone(),
+                close,
+            }));
             let mut recv = sub.recv(&mut batch, ALL);
             let mut cx = Context::from_waker(&waker);
             assert!(std::pin::Pin::new(&mut recv).poll(&mut cx).is_pending());
             publish(&bus);
             drop(recv);
-            let seqs: Vec<_> = common::drain(&sub).iter().filter_map(common::Got::seq).collect();
+            let seqs: Vec<_> = common::drain(&sub)
+                .iter()
+                .filter_map(common::Got::seq)
+                .collect();
             assert_eq!(seqs, [2 * round - 1, 2 * round], "the waker's event too");
         }
         assert!(sub.is_closed());

@@ -18,7 +18,9 @@ use reqbus_core::{Bell, ErrorKind, Subscription};
 /// Tests that count descriptors or threads of this process run one at a time, and so do those that make them.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    ALONE
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// Whether `fd` is readable, as poll(2) sees it; -1 waits for ever.
@@ -30,7 +32,10 @@ fn polls(fd: RawFd, timeout_ms: i32) -> bool {
     };
     // SAFETY: `polled` is one valid pollfd.
     let ready = unsafe { libc::poll(&mut polled, 1, timeout_ms) };
-    assert!(ready >= 0 && polled.revents & libc::POLLNVAL == 0, "{fd} is no descriptor");
+    assert!(
+        ready >= 0 && polled.revents & libc::POLLNVAL == 0,
+        "{fd} is no descriptor"
+    );
     ready == 1
 }
 
@@ -68,7 +73,12 @@ fn the_descriptor_is_one_non_blocking_close_on_exec_and_lazy() {
     let fd = bell.fd().unwrap();
     assert_eq!(bell.clone().fd().unwrap(), fd, "constant");
     // SAFETY: fcntl with these commands takes no pointers.
-    let (flags, status) = unsafe { (libc::fcntl(fd, libc::F_GETFD), libc::fcntl(fd, libc::F_GETFL)) };
+    let (flags, status) = unsafe {
+        (
+            libc::fcntl(fd, libc::F_GETFD),
+            libc::fcntl(fd, libc::F_GETFL),
+        )
+    };
     assert!(flags & libc::FD_CLOEXEC != 0 && status & libc::O_NONBLOCK != 0);
     assert!(!is_readable(fd));
 }
@@ -89,7 +99,10 @@ fn the_descriptor_is_level_triggered() {
         assert_eq!(take(&bell, 8), [1]);
         assert!(!is_readable(fd));
         assert_eq!(read(&sub, 100), 1);
-        assert!(is_readable(fd), "a read that found something leaves its token ready");
+        assert!(
+            is_readable(fd),
+            "a read that found something leaves its token ready"
+        );
         assert_eq!(take(&bell, 8), [1]);
         assert_eq!(read(&sub, 100), 0);
         assert!(!is_readable(fd));
@@ -117,7 +130,9 @@ fn a_burst_on_many_subscriptions_raises_the_bell_once() {
     let bus = plain_bus();
     let bell = Bell::new();
     let fd = bell.fd().unwrap();
-    let subs: Vec<_> = (0..100).map(|at| asleep(&bus, &bell, at, at as u64)).collect();
+    let subs: Vec<_> = (0..100)
+        .map(|at| asleep(&bus, &bell, at, at as u64))
+        .collect();
     let raises = bell.raises();
     publish_n(&bus, 50);
     assert_eq!(bell.raises(), raises + 1, "one wake for 5,000 deliveries");
@@ -168,7 +183,10 @@ fn a_host_that_stops_after_any_step_loses_no_wake() {
                     continue;
                 }
                 let tokens = take(&bell, 4);
-                assert!(pending == 0 || tokens == [5], "{pending} pending, and no token");
+                assert!(
+                    pending == 0 || tokens == [5],
+                    "{pending} pending, and no token"
+                );
                 if stop == 2 {
                     // A host that takes a token and forgets it breaks the rule: it reads next time.
                     got += read(&sub, 1);
@@ -265,7 +283,10 @@ fn a_closed_bell_is_readable_for_ever() {
     assert_eq!(read(&sub, 10), 1);
     let mut tokens = [0; 4];
     assert_eq!(bell.wait(&mut tokens, None).unwrap(), 1);
-    assert_eq!(bell.wait(&mut tokens, None).unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(
+        bell.wait(&mut tokens, None).unwrap_err().kind(),
+        ErrorKind::Closed
+    );
 }
 
 #[test]
@@ -279,7 +300,11 @@ fn attach_moves_a_subscription_and_detach_ends_it() {
     // It leaves with its token on the first bell.
     sub.attach(&two, 2).unwrap();
     assert!(take(&one, 4).is_empty(), "the token left with it");
-    assert_eq!(take(&two, 4), [2], "ready at once: nothing that is there is missed");
+    assert_eq!(
+        take(&two, 4),
+        [2],
+        "ready at once: nothing that is there is missed"
+    );
     assert_eq!(read(&sub, 10), 1);
     assert_eq!(take(&two, 4), [2]);
     assert_eq!(read(&sub, 10), 0);
@@ -343,7 +368,10 @@ fn wait_blocks_until_a_token_is_ready() {
     }
     thread::scope(|scope| {
         scope.spawn(|| bell.close());
-        assert_eq!(bell.wait(&mut tokens, None).unwrap_err().kind(), ErrorKind::Closed);
+        assert_eq!(
+            bell.wait(&mut tokens, None).unwrap_err().kind(),
+            ErrorKind::Closed
+        );
     });
 }
 
@@ -387,12 +415,16 @@ fn a_poll_loop_beside_publishers_misses_nothing() {
             // For ever: a missed wake is a hang.
             assert!(polls(fd, -1));
             for token in take(&bell, 4) {
-                let limits = Limits { max_items: 100, ..ALL };
+                let limits = Limits {
+                    max_items: 100,
+                    ..ALL
+                };
                 subs[token as usize].try_recv(&mut batch, limits).unwrap();
             }
         }
     });
-    subs.iter().for_each(|sub| common::assert_adds_up(&sub.stats()));
+    subs.iter()
+        .for_each(|sub| common::assert_adds_up(&sub.stats()));
 }
 
 /// Entries of a directory of /proc about this process.
@@ -409,7 +441,9 @@ fn a_thousand_open_close_rounds_leave_no_descriptor_and_no_thread() {
         let bus = plain_bus();
         let bell = Bell::new();
         let fd = bell.fd().unwrap();
-        let subs: Vec<_> = (0..3).map(|at| asleep(&bus, &bell, at, at as u64)).collect();
+        let subs: Vec<_> = (0..3)
+            .map(|at| asleep(&bus, &bell, at, at as u64))
+            .collect();
         publish(&bus);
         assert!(is_readable(fd));
         // Every order of going.
@@ -448,7 +482,10 @@ fn a_thousand_open_close_rounds_leave_no_descriptor_and_no_thread() {
         let name = |task: std::io::Result<std::fs::DirEntry>| {
             std::fs::read_to_string(task.ok()?.path().join("comm")).ok()
         };
-        tasks.filter_map(name).filter(|name| name.starts_with("reqbus")).count()
+        tasks
+            .filter_map(name)
+            .filter(|name| name.starts_with("reqbus"))
+            .count()
     };
     let threads = timers();
     (0..1_000).for_each(round);
@@ -480,7 +517,9 @@ fn sixty_four_parked_threads_all_wake_on_one_publish_and_on_close() {
     let _alone = alone();
     for by_bus in [true, false] {
         let bus = plain_bus();
-        let subs: Vec<_> = (0..64).map(|at| subscribe(&bus, POLICIES[at % 3])).collect();
+        let subs: Vec<_> = (0..64)
+            .map(|at| subscribe(&bus, POLICIES[at % 3]))
+            .collect();
         let woken = AtomicUsize::new(0);
         let all_sleep = || subs.iter().all(|sub| sub.stats().sleeping);
         thread::scope(|scope| {
@@ -515,7 +554,8 @@ fn sixty_four_parked_threads_all_wake_on_one_publish_and_on_close() {
                 });
             }
         });
-        subs.iter().for_each(|sub| assert_eq!(sub.stats().delivered, 20));
+        subs.iter()
+            .for_each(|sub| assert_eq!(sub.stats().delivered, 20));
     }
 }
 
@@ -526,7 +566,9 @@ fn a_line_of_parked_threads_survives_those_who_leave_it() {
     let _alone = alone();
     let rounds = 300 * stress();
     let bus = plain_bus();
-    let subs: Vec<_> = (0..12).map(|at| subscribe(&bus, POLICIES[at % 3])).collect();
+    let subs: Vec<_> = (0..12)
+        .map(|at| subscribe(&bus, POLICIES[at % 3]))
+        .collect();
     thread::scope(|scope| {
         for (at, sub) in subs.iter().enumerate() {
             scope.spawn(move || {
@@ -567,7 +609,10 @@ fn a_deadline_is_on_the_clock_of_the_bus() {
     let _watchdog = Watchdog::new("a deadline");
     let _alone = alone();
     let (clock, driver) = Clock::driven();
-    let bus = common::bus(BusOptions { clock, ..BusOptions::default() });
+    let bus = common::bus(BusOptions {
+        clock,
+        ..BusOptions::default()
+    });
     for policy in POLICIES {
         let sub = subscribe(&bus, policy);
         let timeout = Some(Duration::from_secs(10));

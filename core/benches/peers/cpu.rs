@@ -1,4 +1,4 @@
-//! Time a thread spent on a processor, and what a look at the clock costs.
+//! Processors: time a thread spent on one, which one it runs on, and what a look at the clock costs.
 
 use std::time::{Duration, Instant};
 
@@ -45,4 +45,31 @@ pub fn look() -> Duration {
         begin.elapsed()
     });
     looks.min().unwrap_or_default()
+}
+
+/// Keeps the calling thread on the `at`th processor of those the process may use, so that two threads which are to meet
+/// do not share one. Nothing happens where there are not so many.
+pub fn pin(at: usize) {
+    // SAFETY: a set is plain bits, for which zero is a value; the calls get its true size and stay within it.
+    unsafe {
+        let mut may: libc::cpu_set_t = std::mem::zeroed();
+        let size = size_of::<libc::cpu_set_t>();
+        libc::sched_getaffinity(0, size, &mut may);
+        let cpus = (0..8 * size).filter(|cpu| libc::CPU_ISSET(*cpu, &may));
+        if let Some(cpu) = cpus.skip(at).next() {
+            let mut one: libc::cpu_set_t = std::mem::zeroed();
+            libc::CPU_SET(cpu, &mut one);
+            libc::sched_setaffinity(0, size, &one);
+        }
+    }
+}
+
+/// How often the system took the calling thread off its processor although it had work to do.
+pub fn evictions() -> i64 {
+    // SAFETY: the struct is plain numbers, for which zero is a value, and has room for the answer.
+    unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_THREAD, &mut usage);
+        usage.ru_nivcsw
+    }
 }

@@ -11,6 +11,7 @@ use super::index::{Index, KeyHasher};
 use super::kinds::{Kind, Kinds};
 use super::log::{Log, Reaped};
 use super::options::BusOptions;
+use super::publish::HOLD;
 use super::row::Row;
 use super::stats::Totals;
 use super::status::StatusBoard;
@@ -61,6 +62,9 @@ pub(super) struct Core {
     /// Union of the kinds of open subscriptions; all bits on a bus that can be resumed.
     pub(super) wanted: AtomicU64,
     pub(super) extra_clashes: AtomicU64,
+    /// How much one hold of the log's lock may append: a fraction of what the log keeps.
+    pub(super) hold_events: usize,
+    pub(super) hold_bytes: usize,
 }
 
 /// Who subscribes: changed by subscribe, close and free, never by a publish.
@@ -118,6 +122,8 @@ impl Bus {
             statuses: StatusBoard::new(),
             wanted: AtomicU64::new(if options.resume { u64::MAX } else { 0 }),
             extra_clashes: AtomicU64::new(0),
+            hold_events: (options.log_events / 8).clamp(1, HOLD),
+            hold_bytes: options.log_bytes / 8,
         });
         Ok(Self {
             _last: Arc::new(CloseOnDrop(core.clone())),
@@ -148,6 +154,13 @@ impl Bus {
             epoch: self.core.epoch,
             seq: self.core.log.head(),
         }
+    }
+
+    /// The newest seq that has been offered to every channel. For measurements: takes part in nothing.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn offered(&self) -> u64 {
+        self.core.fanout.needed_from().saturating_sub(1)
     }
 
     /// Registers a kind, for [`Bus::wanted`]. The first 63 kinds that filters or hosts name are matched by

@@ -20,7 +20,7 @@ use crate::event::Event;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, Padded, fence};
 
 /// Events that one publisher offers to one shard before it leaves the rest to others.
-const TURN: usize = 4;
+pub(super) const TURN: usize = 4;
 /// How many shards.
 const SHARDS: usize = 4;
 
@@ -149,10 +149,10 @@ impl Shard {
 
     /// One publisher's turn. `fresh` is its own event.
     #[inline]
-    fn turn(&self, log: &Log, fresh: &Fresh) {
+    fn turn(&self, log: &Log, fresh: &Fresh, visits: usize) {
         // Ours first. It may be offered already, by somebody who looks at the head after unlocking.
         let mut up_to = fresh.seq;
-        for _ in 0..TURN {
+        for _ in 0..visits {
             if self.next.load(Ordering::Relaxed) > up_to {
                 return;
             }
@@ -254,14 +254,14 @@ impl Fanout {
         self.shards.get(at).unwrap_or(first)
     }
 
-    /// A publisher's turn over the shards, beginning at another one each time.
-    pub(super) fn turn(&self, log: &Log, fresh: &Fresh) {
+    /// A publisher's turn over the shards, beginning at another one each time: at most `visits` to each.
+    pub(super) fn turn(&self, log: &Log, fresh: &Fresh, visits: usize) {
         // Between moving the head (in the append) and trying a lock: a holder that unlocks and looks at the
         // head again either sees our event, or unlocked early enough for our try.
         fence(Ordering::SeqCst);
         for at in 0..SHARDS {
             self.shard((fresh.seq as usize + at) % SHARDS)
-                .turn(log, fresh);
+                .turn(log, fresh, visits);
         }
     }
 

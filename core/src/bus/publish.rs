@@ -1,6 +1,7 @@
 //! Publishing: build outside the lock, order inside it, fan out and ring after it.
 
 use super::bus::{Bus, Core};
+use super::fanout::TURN;
 use super::kinds::Kind;
 use super::log::{Fresh, Reaped};
 use super::row::Meta;
@@ -10,7 +11,7 @@ use crate::event::{Draft, EventId, NewEvent, Payload, RequestEvent};
 use crate::sync::Ordering;
 
 /// Most events that one hold of the log's lock appends.
-const HOLD: usize = 64;
+pub(super) const HOLD: usize = 64;
 
 impl Bus {
     /// Publishes one event and returns its id.
@@ -43,10 +44,20 @@ impl Bus {
         for event in events {
             drafts.push(core.draft(event)?);
         }
-        let mut last = None;
         let mut drafts = drafts.into_iter().peekable();
+        let mut last = None;
         while drafts.peek().is_some() {
-            last = Some(core.append(drafts.by_ref().take(HOLD))?);
+            // In one hold of the lock much less than the log keeps: what is appended is offered to channels
+            // before it can be evicted.
+            let mut room = core.hold_bytes;
+            let mut hold = Vec::with_capacity(core.hold_events);
+            while let Some(draft) = drafts.next_if(|(_, meta)| {
+                hold.is_empty() || hold.len() < core.hold_events && meta.size as usize <= room
+            }) {
+                room = room.saturating_sub(draft.1.size as usize);
+                hold.push(draft);
+            }
+            last = Some(core.append(hold.into_iter())?);
         }
         let seq = last.ok_or_else(|| {
             Error::fixed(
@@ -107,7 +118,8 @@ impl Core {
 
     /// Appends drafts (at most [`HOLD`]), fans out and rings. The seq of the last.
     #[inline]
-    fn append(&self, drafts: impl Iterator<Item = (Draft, Meta)>) -> Result<u64> {
+    fn append(&self, drafts: impl ExactSizeIterator<Item = (Draft, Meta)>) -> Result<u64> {
+        let visits = TURN + drafts.len().div_ceil(TURN);
         let arrived_ns = self.clock.coarse_ns();
         let mut chain = Chain::new();
         let mut reaped = Reaped::default();
@@ -140,7 +152,7 @@ impl Core {
         self.log.free(&mut reaped);
         let Some(last) = last else { return Ok(0) };
         if fan_out {
-            self.fanout.turn(&self.log, &last);
+            self.fanout.turn(&self.log, &last, visits);
         }
         if !chain.is_empty() {
             self.ring(chain);
