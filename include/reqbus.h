@@ -1553,8 +1553,8 @@ reqbus_status reqbus_batch_settled(const struct reqbus_batch *batch,
                                    struct reqbus_id *id);
 
 /**
- * Takes what is there, at most `max_items` items and `max_bytes` bytes of payloads (one larger event
- * is still returned, alone), into `batch`, whose former items end; waits for the first if nothing is.
+ * Takes what is there, at most `max_items` items and `max_bytes` bytes of events (payload, kind, key and a
+ * header of some 150 bytes each; one larger event is still returned, alone), into `batch`, whose former items end; waits for the first if nothing is.
  *
  * `timeout_ms`: -1 waits for ever, 0 tries, more are milliseconds. REQBUS_OK with at least one item;
  * REQBUS_TIMEOUT, REQBUS_INTERRUPTED and REQBUS_BUSY (another thread waits on this subscription) with none

@@ -376,7 +376,8 @@ fn b5_close_during_recv_loses_nothing_before_the_end() {
                 let stats = sub.stats();
                 ledger.assert_matches(&stats);
                 assert_eq!(stats.lost(), 0);
-                if !(round.is_multiple_of(2) && !round.is_multiple_of(4)) {
+                // In the other rounds each was closed on its own, before the last event.
+                if !round.is_multiple_of(2) || round.is_multiple_of(4) {
                     assert_eq!(stats.matched, before.load(Ordering::Relaxed));
                 }
             }

@@ -12,8 +12,7 @@ use std::time::Instant;
 use loom::future::block_on;
 use loom::thread;
 use reqbus_core::bus::{
-    Batch, Bus, BusOptions, Filter, Item, Limits, LostReason, Overflow, ResyncReason, Start,
-    SubscribeOptions,
+    Batch, Bus, BusOptions, Filter, Item, Limits, Overflow, ResyncReason, Start, SubscribeOptions,
 };
 use reqbus_core::{Bell, ErrorKind, EventId, NewEvent, Subscription};
 
@@ -65,10 +64,13 @@ fn publisher(bus: &Bus, count: usize) -> thread::JoinHandle<()> {
     thread::spawn(move || (0..count).for_each(|_| publish(&bus)))
 }
 
-/// What a reader was given, checked as it comes: seqs grow, `n` has no hole that is not told.
+/// What a reader was given, checked as it comes: seqs grow, `n` has no hole that is not told, and as all events behind
+/// the start match, a loss is exactly as long as the hole.
 #[derive(Debug, Default)]
 struct Seen {
     seqs: Vec<u64>,
+    /// The seq before the start, known from the first event.
+    start: Option<u64>,
     told: u64,
     lost: u64,
     resync: Option<(ResyncReason, EventId)>,
@@ -76,14 +78,23 @@ struct Seen {
 }
 
 impl Seen {
+    fn from_the_first() -> Self {
+        Self {
+            start: Some(0),
+            ..Self::default()
+        }
+    }
+
     fn add(&mut self, batch: &Batch) {
         for item in batch.iter() {
             match item {
                 Item::Event { event, n } => {
                     self.told += 1;
                     assert_eq!(n, self.told, "{self:?}");
-                    assert!(self.seqs.last().is_none_or(|last| *last < event.id().seq));
-                    self.seqs.push(event.id().seq);
+                    let seq = event.id().seq;
+                    let start = *self.start.get_or_insert(seq - n);
+                    assert_eq!(seq - n, start, "{self:?}");
+                    self.seqs.push(seq);
                 }
                 Item::Lost { missed, next_n, .. } => {
                     self.lost += missed;
@@ -396,7 +407,7 @@ fn loom_the_account_of_a_full_channel_adds_up() {
         };
         let sub = subscribe(&bus, one);
         let threads = [publisher(&bus, 2), publisher(&bus, 1)];
-        let mut seen = Seen::default();
+        let mut seen = Seen::from_the_first();
         seen.try_all(&sub);
         for thread in threads {
             thread.join().unwrap();
@@ -422,7 +433,7 @@ fn loom_the_account_of_a_window_adds_up() {
         let bus = bus(2);
         let sub = subscribe(&bus, Overflow::DropOldest { events: 1 });
         let threads = [publisher(&bus, 2), publisher(&bus, 1)];
-        let mut seen = Seen::default();
+        let mut seen = Seen::from_the_first();
         seen.try_all(&sub);
         for thread in threads {
             thread.join().unwrap();
@@ -609,8 +620,7 @@ fn loom_an_event_outlives_its_bus() {
         let lost = {
             let mut seen = Seen {
                 told: 1,
-                seqs: vec![1],
-                ..Seen::default()
+                ..Seen::from_the_first()
             };
             seen.try_all(&sub);
             seen.lost
@@ -620,6 +630,5 @@ fn loom_an_event_outlives_its_bus() {
         thread.join().unwrap();
         drop(batch);
         assert_eq!(kept[0].id().seq, 1);
-        let _full: LostReason = LostReason::Full;
     });
 }

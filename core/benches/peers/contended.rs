@@ -14,8 +14,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use reqbus_core::Bus;
-
 use super::cpu;
 use super::report::{Report, Row};
 use super::rounds::{interleave, quantile};
@@ -86,6 +84,7 @@ fn round<P: Sync, R: Read + Send>(
         for (number, readers) in [first, second].into_iter().enumerate() {
             let (meeting, publish, all) = (&meeting, &publish, &all);
             scope.spawn(move || {
+                cpu::pin(number);
                 let mut times = Vec::with_capacity(load.bursts * BURST as usize);
                 for burst in 0..load.bursts {
                     meeting.wait();
@@ -116,18 +115,6 @@ fn round<P: Sync, R: Read + Send>(
 /// When in its 10 µs a publisher begins: spread evenly over bursts, the second's apart from the first's.
 fn phase(publisher: usize, burst: usize) -> Duration {
     PACE * (burst * 7 % 32 * publisher) as u32 / 32
-}
-
-/// The seq up to which all channels were offered everything. Stands in for the bus's own method of that name.
-#[allow(dead_code)]
-trait Offered {
-    fn offered(&self) -> u64;
-}
-
-impl Offered for Bus {
-    fn offered(&self) -> u64 {
-        u64::MAX
-    }
 }
 
 /// Publishes, and watches until all channels hold the event.

@@ -55,8 +55,8 @@ pub fn pin(at: usize) {
         let mut may: libc::cpu_set_t = std::mem::zeroed();
         let size = size_of::<libc::cpu_set_t>();
         libc::sched_getaffinity(0, size, &mut may);
-        let cpus = (0..8 * size).filter(|cpu| libc::CPU_ISSET(*cpu, &may));
-        if let Some(cpu) = cpus.skip(at).next() {
+        let mut cpus = (0..8 * size).filter(|cpu| libc::CPU_ISSET(*cpu, &may));
+        if let Some(cpu) = cpus.nth(at) {
             let mut one: libc::cpu_set_t = std::mem::zeroed();
             libc::CPU_SET(cpu, &mut one);
             libc::sched_setaffinity(0, size, &one);

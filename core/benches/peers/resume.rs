@@ -58,7 +58,8 @@ impl Resume for Ours {
         let mut batch = Batch::new();
         let mut events = 0;
         while events < EVENTS {
-            let limits = Limits::default();
+            let mut limits = Limits::default();
+            limits.max_items = limits.max_items.min((EVENTS - events) as usize);
             let items = client.try_recv(&mut batch, limits).expect("open");
             for item in batch.iter() {
                 match item {
@@ -163,8 +164,6 @@ fn try_shut_out(side: &impl Resume) -> Option<Duration> {
                 ends.push(Instant::now());
                 published.store(ends.len(), Ordering::Relaxed);
             }
-            let n = cpu::evictions() - evictions;
-            if n > 0 { eprintln!("publisher {n} of {} {}", ends.len(), std::any::type_name_of_val(side)); }
             (cpu::evictions() == evictions).then_some(ends)
         });
         let client = scope.spawn(|| {
@@ -182,7 +181,6 @@ fn try_shut_out(side: &impl Resume) -> Option<Duration> {
             let events = side.resume();
             let end = Instant::now();
             let told = events == EVENTS && cpu::evictions() == evictions;
-            eprintln!("client {} events {events} window {:?}", cpu::evictions() - evictions, end - begin);
             more(10);
             stop.store(true, Ordering::Relaxed);
             told.then_some((begin, end))
@@ -190,7 +188,9 @@ fn try_shut_out(side: &impl Resume) -> Option<Duration> {
         let window = client.join().expect("a client that ends");
         let ends = publisher.join().expect("a publisher that ends");
         let ((begin, end), ends) = (window?, ends?);
-        let gaps = ends.windows(2).filter(|gap| gap[1] >= begin && gap[0] <= end);
+        let gaps = ends
+            .windows(2)
+            .filter(|gap| gap[1] >= begin && gap[0] <= end);
         gaps.map(|gap| gap[1] - gap[0]).max()
     })
 }

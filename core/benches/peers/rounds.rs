@@ -31,19 +31,21 @@ pub fn interleave<const N: usize>(
         });
     }
     std::array::from_fn(|at| {
-        let of = |pick: fn(&([f64; N], [f64; N]), usize) -> f64| {
-            let mut all: Vec<f64> = values.iter().map(|pair| pick(pair, at)).collect();
-            all.retain(|value| !value.is_nan());
-            all.sort_by(f64::total_cmp);
-            all
-        };
-        let ratios = of(|(ours, peer), at| ours[at] / peer[at]);
+        let pairs = || values.iter().map(|(ours, peer)| (ours[at], peer[at]));
+        let ratios = sorted(pairs().map(|(ours, peer)| ours / peer));
         Outcome {
-            ours: quantile(&of(|(ours, _), at| ours[at]), 0.5),
-            peer: quantile(&of(|(_, peer), at| peer[at]), 0.5),
+            ours: quantile(&sorted(pairs().map(|(ours, _)| ours)), 0.5),
+            peer: quantile(&sorted(pairs().map(|(_, peer)| peer)), 0.5),
             spread: [quantile(&ratios, 0.25), quantile(&ratios, 0.75)],
         }
     })
+}
+
+/// Sorted, without those that say nothing.
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.filter(|value| !value.is_nan()).collect();
+    values.sort_by(f64::total_cmp);
+    values
 }
 
 /// The quantile `q` of sorted values; NaN if there are none.

@@ -328,14 +328,38 @@ fn loom_a_short_array_leaves_the_rest_ready() {
     });
 }
 
-/// A bell without a descriptor: a thread that waits, and a close.
+/// A bell without a descriptor.
 #[test]
-fn loom_a_thread_that_waits_on_a_bell_misses_neither_ring_nor_close() {
+fn loom_a_thread_that_waits_on_a_bell_misses_no_ring() {
     check(3, || {
         let log = Log::new();
         let bell = Bell::new();
         let source = Source::new();
         source.attach(&bell, 7);
+        let threads = publishers::<2>(&log);
+        let mut seen = 0;
+        while seen < 2 {
+            if bell.wait(&mut [0; 2], None).unwrap() > 0 {
+                log.read(&source, &mut seen);
+            }
+        }
+        join(threads);
+    });
+}
+
+/// A thread that waits on a bell, with or without a descriptor, or as a task, is woken by its close, and by the event
+/// before it.
+#[test]
+fn loom_a_close_of_a_bell_wakes_whoever_waits_on_it() {
+    check(4, || {
+        let log = Log::new();
+        let bell = Bell::new();
+        let source = Source::new();
+        bell.fd().unwrap();
+        source.attach(&bell, 7);
+        assert_eq!(bell.take(&mut [0; 2]), 1);
+        let mut seen = 0;
+        log.read(&source, &mut seen);
         let closer = {
             let (bell, log) = (bell.clone(), log.clone());
             thread::spawn(move || {
@@ -343,15 +367,17 @@ fn loom_a_thread_that_waits_on_a_bell_misses_neither_ring_nor_close() {
                 bell.close();
             })
         };
-        let mut seen = 0;
+        poll(&bell);
         let mut tokens = [0; 2];
         while bell.wait(&mut tokens, None).is_ok() {
             log.read(&source, &mut seen);
         }
-        // The event was before the close.
         log.read(&source, &mut seen);
         assert_eq!(seen, 1);
+        block_on(bell.ready());
         closer.join().unwrap();
+        let _taken = bell.take(&mut tokens);
+        assert!(is_readable(&bell), "a closed bell stays readable");
     });
 }
 

@@ -293,9 +293,9 @@ impl Core {
 
     /// On a bus that cannot be resumed: lets go of what no reader has yet to read. Now and then, because it
     /// looks at every subscription; at once when nobody reads.
-    pub(super) fn trim(&self, seq: u64) {
+    pub(super) fn trim(&self, before: u64, seq: u64) {
         const EVERY: u64 = 64;
-        if !seq.is_multiple_of(EVERY) && self.subscribers.load(Ordering::Relaxed) > 0 {
+        if before / EVERY == seq / EVERY && self.subscribers.load(Ordering::Relaxed) > 0 {
             return;
         }
         let Some(registry) = self.registry.try_lock() else {

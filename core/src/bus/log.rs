@@ -175,6 +175,12 @@ impl Log {
         }
     }
 
+    /// Evicts what texts that were made meanwhile put over the bound.
+    pub(super) fn keep_bounds(&self) {
+        self.lock().evict(self.text_bytes());
+        self.reap_all();
+    }
+
     /// Waits for nothing and leaves nothing evicted unreaped: what a reader calls that fell behind.
     pub(super) fn reap_all(&self) {
         let mut reaped = Reaped::default();

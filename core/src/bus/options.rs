@@ -191,8 +191,8 @@ impl SubscribeOptions<'_> {
 pub struct Limits {
     /// Most items, 1 or more. Default 256.
     pub max_items: usize,
-    /// Most bytes of payloads (or, when texts are asked for, of texts), 1 or more; one event that is
-    /// larger is still returned, alone. Default 1 MiB.
+    /// Most bytes of events (payload, kind, key and a header of some 150 bytes each) or, when texts are asked
+    /// for, of texts; 1 or more. One event that is larger is still returned, alone. Default 1 MiB.
     pub max_bytes: usize,
 }
 

@@ -44,20 +44,20 @@ impl Bus {
         for event in events {
             drafts.push(core.draft(event)?);
         }
-        let mut drafts = drafts.into_iter().peekable();
+        let mut drafts = drafts.into_iter();
         let mut last = None;
-        while drafts.peek().is_some() {
+        while drafts.len() > 0 {
             // In one hold of the lock much less than the log keeps: what is appended is offered to channels
             // before it can be evicted.
             let mut room = core.hold_bytes;
-            let mut hold = Vec::with_capacity(core.hold_events);
-            while let Some(draft) = drafts.next_if(|(_, meta)| {
-                hold.is_empty() || hold.len() < core.hold_events && meta.size as usize <= room
-            }) {
-                room = room.saturating_sub(draft.1.size as usize);
-                hold.push(draft);
-            }
-            last = Some(core.append(hold.into_iter())?);
+            let few = drafts.as_slice().iter().take(core.hold_events);
+            let fit = few.take_while(|(_, meta)| {
+                let fits = meta.size as usize <= room;
+                room = room.saturating_sub(meta.size as usize);
+                fits
+            });
+            let hold = fit.count().max(1);
+            last = Some(core.append(drafts.by_ref().take(hold))?);
         }
         let seq = last.ok_or_else(|| {
             Error::fixed(
@@ -128,6 +128,7 @@ impl Core {
         if state.closed {
             return Err(Error::closed("bus"));
         }
+        let before = state.head();
         let fan_out = !self.fanout.is_idle();
         for (draft, meta) in drafts {
             // A reference for the fan-out: of one event its publisher's own, of several they are read from
@@ -158,7 +159,7 @@ impl Core {
             self.ring(chain);
         }
         if !self.resume {
-            self.trim(last.seq);
+            self.trim(before, last.seq);
         }
         Ok(last.seq)
     }

@@ -64,6 +64,7 @@ impl SubCore {
     pub(super) fn fill(&self, batch: &mut Batch, want: Want) -> Result<usize> {
         want.limits.check()?;
         batch.give_back(&self.bus.log);
+        let texts_before = self.bus.log.text_bytes();
         let mut held = self.reader.lock();
         let reader = &mut *held;
         if !reader.left.is_empty() {
@@ -80,6 +81,7 @@ impl SubCore {
             };
             reader.delivered += batch.event_count() as u64;
             if step == Step::Ended && batch.is_empty() {
+                self.position.store(reader.position(), Ordering::Release);
                 return Err(end());
             }
         }
@@ -87,13 +89,12 @@ impl SubCore {
             epoch: self.bus.epoch,
             seq: reader.settled,
         };
-        let needed = if reader.reads_log() {
-            reader.place.next
-        } else {
-            u64::MAX
-        };
-        self.position.store(needed, Ordering::Release);
+        self.position.store(reader.position(), Ordering::Release);
         drop(held);
+        if want.form.is_some() && self.bus.log.text_bytes() > texts_before {
+            // Texts count against the log's bytes from when they are made, not from the next publish.
+            self.bus.log.keep_bounds();
+        }
         if !batch.is_empty() {
             // A host may stop here: its token stays ready until a read finds nothing. Without the lock,
             // since it may call a waker.

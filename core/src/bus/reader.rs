@@ -16,7 +16,7 @@ use super::stats::SubscriptionStats;
 use super::status::StatusView;
 use super::subscription::{Fan, SubCore};
 use crate::event::{Event, EventId};
-use crate::sync::{MutexGuard, Receiver};
+use crate::sync::{MutexGuard, Ordering, Receiver};
 
 /// Where a subscription stands, and its account. One lock guards it.
 pub(super) struct Reader {
@@ -150,6 +150,16 @@ impl Reader {
         self.settled = before.settled;
     }
 
+    /// The next seq it needs from the log; `u64::MAX` when it needs none any more.
+    pub(super) fn position(&self) -> u64 {
+        let at_end = self.end.is_some_and(|end| self.place.next >= end.next);
+        if self.reads_log() && !at_end {
+            self.place.next
+        } else {
+            u64::MAX
+        }
+    }
+
     /// Whether it still reads from the log.
     pub(super) fn reads_log(&self) -> bool {
         self.queue
@@ -201,6 +211,7 @@ impl SubCore {
     pub(super) fn fix_end(&self, reader: &mut Reader) {
         let Some((shard, Fan { outlet, counts, .. })) = self.fan() else {
             reader.end = Some(newest(&self.bus.log.lock(), &self.row));
+            self.position.store(reader.position(), Ordering::Release);
             return;
         };
         let mut held = shard.lock();

@@ -90,13 +90,13 @@ impl Event {
         }
     }
 
-    /// Length of the payload, in bytes: what byte limits of readers count.
+    /// Length of the payload, in bytes.
     #[must_use]
     pub fn payload_len(&self) -> usize {
         block::tail(&self.0).2.len()
     }
 
-    /// Size of the event's block, in bytes: what the log's byte bound counts.
+    /// Size of the event's block, in bytes: what every byte bound counts.
     #[inline]
     pub(crate) fn size(&self) -> usize {
         self.header().size()

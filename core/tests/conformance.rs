@@ -1,0 +1,239 @@
+#![cfg(not(loom))]
+//! The scripts of `tests/conformance`, as Rust sees them: the same files that every language runs. The format
+//! is in the README there. `encodings.json` is run by `wire_conformance.rs`.
+//!
+//! Each case runs three times, with batches of 1, 3 and 256 items: what is read must not depend on them.
+
+#[path = "conformance/actions.rs"]
+mod actions;
+#[path = "conformance/fields.rs"]
+mod fields;
+#[path = "conformance/items.rs"]
+mod items;
+#[path = "conformance/reading.rs"]
+mod reading;
+#[path = "conformance/script.rs"]
+mod script;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/conformance");
+
+/// Runs a file, and says how many cases it has. Panics after the last case with all that failed.
+fn run(file: &str) {
+    let cases = cases(&Path::new(FOLDER).join(file));
+    let mut failed = Vec::new();
+    for case in &cases {
+        let told = [256, 1, 3].map(|max_items| {
+            let told = script::run(case, max_items);
+            told.map_err(|e| format!("{e}\n    (batches of {max_items})"))
+        });
+        failed.extend(told.into_iter().find_map(Result::err));
+    }
+    println!("{file}: {} cases", cases.len());
+    assert!(!cases.is_empty(), "{file} holds no case");
+    assert!(failed.is_empty(), "{file}:\n{}", failed.join("\n"));
+}
+
+fn cases(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).expect("the shared cases");
+    let mut file: Value = serde_json::from_str(&text).expect("JSON");
+    match file["cases"].take() {
+        Value::Array(cases) => cases,
+        _ => Vec::new(),
+    }
+}
+
+/// One test for each file, named like it.
+macro_rules! files {
+    ($($name:ident),*) => {
+        const FILES: &[&str] = &[$(concat!(stringify!($name), ".json")),*];
+        $(
+            #[test]
+            fn $name() {
+                run(concat!(stringify!($name), ".json"));
+            }
+        )*
+    };
+}
+
+files!(
+    audiences, close, filters, lifecycle, overflow, resume, statuses, texts
+);
+
+#[test]
+fn every_file_has_a_test_and_every_case_a_name_of_its_own() {
+    let (mut files, mut names) = (BTreeSet::new(), BTreeSet::new());
+    for entry in std::fs::read_dir(FOLDER).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        let file = path.file_name().and_then(|name| name.to_str());
+        if path.extension().is_some_and(|e| e == "json") {
+            files.extend(file.map(str::to_owned));
+        }
+        if file.is_some_and(|file| FILES.contains(&file)) {
+            for case in cases(&path) {
+                let name = case["name"].as_str().expect("a name").to_owned();
+                assert!(names.insert(name), "{}: said twice", case["name"]);
+            }
+        }
+    }
+    files.remove("encodings.json");
+    assert!(files.iter().eq(FILES), "{files:?}");
+}
+
+/// What the runner says of these steps, on a bus with three events and a subscription `r` that has two of them
+/// to read.
+fn told(steps: Value) -> Result<(), String> {
+    let mut all = vec![
+        json!({"publish": {"kind": "k", "text": "a"}}),
+        json!({"subscribe": {"as": "r"}}),
+        json!({"publish": {"kind": "k", "text": "a", "times": 2, "time_ms": 0}}),
+    ];
+    all.extend(steps.as_array().expect("a list").iter().cloned());
+    script::run(&json!({"name": "the-case", "steps": all}), 256)
+}
+
+#[test]
+fn a_wrong_expectation_fails_and_names_case_step_and_difference() {
+    let right = json!([
+        {"recv": {"from": "r", "expect": [{"events": [2, 3], "n": 1, "kind": "k", "key": "", "text": "a"}]}},
+        {"stats": {"of": "r", "matched": 2}},
+        {"settled": {"of": "r", "seq": 3}},
+        {"audience": {"name": "x", "count": 0}},
+        {"close": {"what": "r", "was_last": null}}
+    ]);
+    assert_eq!(told(right), Ok(()));
+    let wrong = [
+        (
+            json!({"recv": {"from": "r", "expect": [{"event": 2}]}}),
+            "item 1 is one too many",
+        ),
+        (
+            json!({"recv": {"from": "r", "expect": [{"events": [2, 4]}]}}),
+            "item 2 is missing",
+        ),
+        (
+            json!({"recv": {"from": "r", "expect": [{"events": [1, 2]}]}}),
+            "item 0 is",
+        ),
+        (
+            json!({"recv": {"from": "r", "expect": [{"events": [2, 3], "n": 2}]}}),
+            "item 0 is",
+        ),
+        (
+            json!({"recv": {"from": "r", "expect": [{"events": [2, 3], "text": "b"}]}}),
+            "item 0 is",
+        ),
+        (
+            json!({"recv": {"from": "r", "expect": [{"events": [2, 3], "json": "a"}]}}),
+            "item 0 is",
+        ),
+        (
+            json!({"recv": {"from": "r", "expect": [{"lost": 1, "reason": "full", "next_n": 2}]}}),
+            "item 0 is",
+        ),
+        (
+            json!({"recv": {"from": "r", "expect": [{"events": [2, 3]}], "then": "closed"}}),
+            "it is empty",
+        ),
+        (
+            json!({"recv": {"from": "r", "expect": [{"events": [2, 3]}], "settled": 2}}),
+            "settled is 3, not 2",
+        ),
+        (
+            json!({"recv_texts": {"from": "r", "form": "json", "expect": ["\"a\"", "\"b\""]}}),
+            "item 1 is",
+        ),
+        (
+            json!({"publish": {"kind": "k", "expect": "closed"}}),
+            "the answer is ok, not closed",
+        ),
+        (
+            json!({"publish": {"kind": "", "expect": "closed"}}),
+            "not closed",
+        ),
+        (
+            json!({"subscribe": {"as": "x", "is_first": true}}),
+            "is_first is false",
+        ),
+        (
+            json!({"stats": {"of": "r", "matched": 3}}),
+            "matched is 2, not 3",
+        ),
+        (
+            json!({"totals": {"subscriptions": 2}}),
+            "subscriptions is 1, not 2",
+        ),
+        (json!({"settled": {"of": "r", "seq": 3}}), "seq is 1, not 3"),
+        (
+            json!({"heartbeat": {"of": "r", "form": "sse", "text": "id: {epoch}-3\n\n"}}),
+            "item 0 is",
+        ),
+        (json!({"newest": {"seq": 2}}), "seq is 3, not 2"),
+        (
+            json!({"wanted": {"kind": "k", "answer": false}}),
+            "answer is true",
+        ),
+        (
+            json!({"audience": {"name": "x", "count": 1}}),
+            "count is 0, not 1",
+        ),
+        (
+            json!({"guard": {"of": "r", "as": "g", "taken": true}}),
+            "taken is false",
+        ),
+        (
+            json!({"close": {"what": "r", "was_last": true}}),
+            "was_last is None",
+        ),
+        (
+            json!({"consumers": {"expect": [{"label": "x"}]}}),
+            "item 0 is",
+        ),
+    ];
+    for (step, difference) in wrong {
+        let said = told(json!([step])).expect_err(&step.to_string());
+        assert!(said.starts_with("the-case, step 4: "), "{said}");
+        assert!(said.contains(difference), "{difference:?} in {said}");
+    }
+}
+
+#[test]
+fn what_the_runner_does_not_know_is_an_error() {
+    let unknown = [
+        json!({"pubish": {"kind": "k"}}),
+        json!({"publish": {"kind": "k", "txet": "a"}}),
+        json!({"publish": {"kind": "k"}, "close": {"what": "r"}}),
+        json!({"publish": {"kind": "k", "times": "2"}}),
+        json!({"publish": {"kind": "k", "text": "a", "json": "1"}}),
+        json!({"publish": {"kind": "k", "expect": "okay"}}),
+        json!({"publish_many": {"events": [{"kind": "k", "times": 2}]}}),
+        json!({"subscribe": {"as": "r"}}),
+        json!({"subscribe": {"as": "x", "start": "newest"}}),
+        json!({"subscribe": {"as": "x", "overflow": "drop"}}),
+        json!({"subscribe": {"as": "x", "overflow": "catch_up", "capacity": 2}}),
+        json!({"subscribe": {"as": "x", "audience_wait_ms": 1}}),
+        json!({"recv": {"from": "x", "expect": []}}),
+        json!({"recv": {"from": "r"}}),
+        json!({"recv": {"from": "r", "max_items": 2, "expect": [{"events": [2, 3]}], "then": "empty"}}),
+        json!({"recv": {"from": "r", "expect": [{"events": [2, 3], "m": 1}]}}),
+        json!({"recv": {"from": "r", "expect": [{"events": [2, 3], "reason": "full"}]}}),
+        json!({"recv": {"from": "r", "expect": [{"n": 1}]}}),
+        json!({"recv": {"from": "r", "expect": [{"events": [2, 3], "lost": 2}]}}),
+        json!({"recv_texts": {"from": "r", "form": "xml", "expect": []}}),
+        json!({"stats": {"of": "r", "mathced": 2}}),
+        json!({"consumers": {"expect": [{"name": ""}]}}),
+        json!({"release": {"what": "g"}}),
+        json!({"free": {"what": "x"}}),
+    ];
+    for step in unknown {
+        told(json!([step])).expect_err(&step.to_string());
+    }
+    let case = json!({"name": "x", "steps": [], "bus": {"log": 1}});
+    script::run(&case, 1).expect_err("an unknown field of the bus");
+    let case = json!({"name": "x", "steps": [], "step": []});
+    script::run(&case, 1).expect_err("an unknown field of the case");
+}
