@@ -825,6 +825,17 @@ impl World {
                 "B9: settled {settled} skips {next}, which was not told"
             );
         }
+        if form.is_some() {
+            // Texts count from when they are made: the log may have let go of its oldest.
+            let stats = self.bus.stats();
+            assert!(
+                stats.kept_bytes as usize <= self.setup.log_bytes || stats.kept_events <= 1,
+                "B8: {stats:?}"
+            );
+            let tail = self.head() + 1 - stats.kept_events;
+            assert!(tail >= self.tail);
+            self.tail = tail;
+        }
         self.batch = batch;
         got.len()
     }

@@ -7,6 +7,7 @@
 //!   before the next message;
 //! * a block of only `retry:` is forgotten: it reports a reconnection time on messages alone;
 //! * a stream that begins with a BOM makes it panic (it cuts one byte of the three). We send none.
+#![cfg(not(loom))]
 
 #[path = "../../fuzz/src/sse_reader.rs"]
 mod sse_reader;

@@ -80,13 +80,17 @@ fn round<P: Sync, R: Read + Send>(
     let (first, second) = side.readers.split_at_mut(half);
     let publisher = &side.publisher;
     let all = Mutex::new(Vec::new());
+    let spoilt = AtomicUsize::new(usize::MAX);
     thread::scope(|scope| {
         for (number, readers) in [first, second].into_iter().enumerate() {
-            let (meeting, publish, all) = (&meeting, &publish, &all);
+            let (meeting, publish, all, spoilt) = (&meeting, &publish, &all, &spoilt);
             scope.spawn(move || {
                 cpu::pin(number);
                 let mut times = Vec::with_capacity(load.bursts * BURST as usize);
                 for burst in 0..load.bursts {
+                    meeting.wait();
+                    let evictions = cpu::evictions();
+                    let good = times.len();
                     meeting.wait();
                     let begin = Instant::now() + phase(number, burst);
                     for at in 0..BURST as u32 {
@@ -98,7 +102,13 @@ fn round<P: Sync, R: Read + Send>(
                         let time = called.elapsed().saturating_sub(look);
                         times.push(time.as_nanos() as u32);
                     }
+                    if cpu::evictions() != evictions {
+                        spoilt.store(burst, Ordering::Relaxed);
+                    }
                     meeting.wait();
+                    if spoilt.load(Ordering::Relaxed) == burst {
+                        times.truncate(good);
+                    }
                     for reader in &mut *readers {
                         reader.drain();
                     }
