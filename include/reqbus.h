@@ -208,7 +208,8 @@ enum reqbus_status
      */
     REQBUS_INVALID_UTF8 = 107,
     /**
-     * A JSON payload or an `extra` object is not JSON (or, for `extra`, not an object).
+     * A JSON payload or an `extra` object is not JSON, is nested deeper than 128 levels, or, for `extra`, is not an
+     * object.
      */
     REQBUS_INVALID_JSON = 108,
     /**

@@ -14,7 +14,8 @@ pub enum ErrorKind {
     InvalidArgument,
     /// Bytes that must be UTF-8 are not.
     InvalidUtf8,
-    /// A `json` payload or an `extra` object is not JSON (or, for `extra`, not an object).
+    /// A `json` payload or an `extra` object is not JSON, is nested deeper than 128 levels, or, for `extra`, is not
+    /// an object.
     InvalidJson,
     /// A payload, key, kind, label or list is longer than its limit.
     TooLarge,

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{ALL, Flag, Got, POLICIES, Watchdog, items, plain_bus, publish, publish_n, subscribe};
-use reqbus_core::bus::{Batch, BusOptions, Limits, OwnedItem, SubscribeOptions};
+use reqbus_core::bus::{Batch, BusOptions, Limits, Overflow, OwnedItem, Start, SubscribeOptions};
 use reqbus_core::time::Clock;
 use reqbus_core::wire::Form;
 use reqbus_core::{Bell, ErrorKind, NewEvent, Subscription};
@@ -400,26 +400,74 @@ fn b9_settled_does_not_count_what_a_stream_has_not_yielded() {
     });
 }
 
-/// What a stream leaves over wakes whoever waits on the subscription meanwhile.
+/// What a stream has read ahead is for whoever reads next, and its token stays ready for it.
 #[test]
-fn a_stream_that_goes_wakes_a_waiter_for_its_rest() {
+fn what_a_stream_has_not_yielded_is_there_for_the_next_reader() {
     smol::block_on(async {
-        let bus = plain_bus();
-        let sub = subscribe(&bus, POLICIES[2]);
-        let bell = Bell::new();
-        sub.attach(&bell, 9).unwrap();
-        publish_n(&bus, 3);
-        let mut stream = sub.items();
-        stream.next().await.unwrap().unwrap();
-        let wakes = Arc::<Wakes>::default();
-        let mut batch = Batch::new();
-        let mut recv = sub.recv(&mut batch, ALL);
-        assert!(poll(&mut recv, &wakes).is_pending());
-        let mut tokens = [0; 4];
-        bell.take(&mut tokens);
-        drop(stream);
-        assert_eq!(wakes.count(), 1, "two events are there again");
-        assert!(matches!(poll(&mut recv, &wakes), Poll::Ready(Ok(2))));
+        for policy in POLICIES {
+            let bus = plain_bus();
+            let sub = subscribe(&bus, policy);
+            let bell = Bell::new();
+            sub.attach(&bell, 9).unwrap();
+            publish_n(&bus, 9);
+            let mut tokens = [0; 4];
+            bell.take(&mut tokens);
+            let (mut one, mut other) = (sub.items(), sub.items());
+            let seq = |item: OwnedItem| match item {
+                OwnedItem::Event { event, .. } => event.id().seq,
+                other => panic!("{other:?}"),
+            };
+            for (by_one, want) in [(true, 1), (false, 2), (true, 3)] {
+                let stream = if by_one { &mut one } else { &mut other };
+                assert_eq!(seq(stream.next().await.unwrap().unwrap()), want);
+                assert_eq!(sub.settled().seq, want);
+            }
+            assert_eq!(bell.take(&mut tokens), 1, "six are there");
+            let limits = Limits {
+                max_items: 3,
+                ..ALL
+            };
+            let mut batch = Batch::new();
+            assert_eq!(sub.recv(&mut batch, limits).await.unwrap(), 3);
+            assert_eq!(batch.settled().seq, 6);
+            assert_eq!(bell.take(&mut tokens), 1, "three are there");
+            assert_eq!(seq(one.next().await.unwrap().unwrap()), 7);
+            drop((one, other));
+            assert_eq!(common::seqs(&sub), [8, 9]);
+            assert_eq!(sub.settled().seq, 9);
+        }
+    });
+}
+
+/// B9: neither a loss nor a resync that a stream holds is settled.
+#[test]
+fn b9_settled_waits_for_the_losses_that_a_stream_has_not_yielded() {
+    smol::block_on(async {
+        let bus = common::bus(BusOptions {
+            log_events: 6,
+            ..BusOptions::default()
+        });
+        bus.set_status("s", "up", "").unwrap();
+        let sub = subscribe(&bus, Overflow::CatchUp);
+        publish_n(&bus, 20);
+        let mut items = sub.items();
+        for settled in [0, 0, 15, 16, 17, 18, 19, 20] {
+            items.next().await.unwrap().unwrap();
+            assert_eq!(sub.settled().seq, settled);
+        }
+        let sub = bus
+            .subscribe(SubscribeOptions {
+                start: Start::After(b"nonsense"),
+                overflow: Overflow::CatchUp,
+                ..SubscribeOptions::default()
+            })
+            .unwrap();
+        publish_n(&bus, 2);
+        let mut items = sub.items();
+        for settled in [0, 20, 21, 22] {
+            items.next().await.unwrap().unwrap();
+            assert_eq!(sub.settled().seq, settled);
+        }
     });
 }
 

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -280,20 +281,22 @@ fn b2_a_full_drop_oldest_reader_keeps_the_newest_256() {
 fn b3_b4_replay_and_live_are_one_sequence_under_publishers() {
     let _watchdog = Watchdog::new("replay and live");
     let bus = common::bus(BusOptions {
-        log_events: 1 << 20,
+        log_events: 1 << 16,
         log_bytes: 1 << 30,
         resume_age: Duration::MAX,
         ..BusOptions::default()
     });
     let rounds = 300 * stress();
-    let done = common::Flag::default();
+    let (read, done) = (AtomicU64::new(0), common::Flag::default());
     thread::scope(|scope| {
         for _ in 0..2 {
-            let (bus, done) = (&bus, done.clone());
+            let (bus, read, done) = (&bus, &read, done.clone());
             scope.spawn(move || {
                 while !done.is_set() {
                     publish(bus);
-                    if bus.newest().seq > 500_000 {
+                    // Ahead of the reader, but not by more than the log keeps.
+                    while bus.newest().seq > read.load(Ordering::Relaxed) + 5_000 && !done.is_set()
+                    {
                         thread::yield_now();
                     }
                 }
@@ -302,6 +305,7 @@ fn b3_b4_replay_and_live_are_one_sequence_under_publishers() {
         let mut batch = Batch::new();
         for round in 0..rounds {
             let head = bus.newest().seq;
+            read.store(head, Ordering::Relaxed);
             let after = head.saturating_sub(round % 100);
             let overflow = [
                 Overflow::CatchUp,

@@ -61,7 +61,7 @@ macro_rules! files {
 }
 
 files!(
-    audiences, close, filters, lifecycle, overflow, resume, statuses, texts
+    audiences, close, expiry, filters, lifecycle, overflow, resume, statuses, texts
 );
 
 #[test]

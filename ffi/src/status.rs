@@ -47,7 +47,8 @@ pub enum reqbus_status {
     REQBUS_LENGTH_OVERFLOW = 106,
     /// Text is not UTF-8.
     REQBUS_INVALID_UTF8 = 107,
-    /// A JSON payload or an `extra` object is not JSON (or, for `extra`, not an object).
+    /// A JSON payload or an `extra` object is not JSON, is nested deeper than 128 levels, or, for `extra`, is not an
+    /// object.
     REQBUS_INVALID_JSON = 108,
     /// A payload, key, kind, label or list is longer than its limit.
     REQBUS_TOO_LARGE = 109,

@@ -17,8 +17,11 @@ SORTS = {"json": 0, "text": 1, "bytes": 2, "request": 3}
 STARTS = {"live": 0, "oldest": 1, "after": 2}
 OVERFLOWS = {"drop_newest": 0, "drop_oldest": 1, "catch_up": 2}
 STATUSES = {"success": 0, "error": 1, "rate_limited": 2}
+FORMS = {"json": 0, "envelope": 1, "ndjson": 2, "sse": 3}
+NS_PER_MS = 1_000_000
 COUNTS = ["matched", "delivered", "lost_full", "lost_window", "lost_evicted", "pending", "resyncs"]
 NO_RESUME = 1
+NO_WAIT = 1
 
 
 class Fields:
@@ -71,11 +74,34 @@ def payload(f):
     return None, None
 
 
+def time_ns(f):
+    ms = f.get("time_ms")
+    return None if ms is None else ms * NS_PER_MS
+
+
 def event(f):
     sort, content = payload(f)
     if sort is None:
         sort, content = SORTS["text"], ""
-    return {"kind": f.need("kind"), "key": f.get("key", ""), "sort": sort, "payload": content}
+    if "text_times" in f:
+        if sort != SORTS["text"]:
+            raise SystemExit(f"{f.where}: text_times without a text")
+        content *= f.get("text_times")
+    return {"kind": f.need("kind"), "key": f.get("key", ""), "sort": sort, "payload": content, "time": time_ns(f)}
+
+
+def request(f):
+    names = ("method", "path", "model", "account_id", "latency_ms", "time_ms", "status")
+    fields = {name: f.need(name) for name in names}
+    fields |= {"time": fields.pop("time_ms") * NS_PER_MS, "status": STATUSES[fields["status"]]}
+    return fields | {"key": f.get("key", ""), "extra": f.get("extra"), "expect": f.get("expect", "ok")}
+
+
+def numbered(source, f):
+    """The sources that a status is about: one, or as many as `numbered` says."""
+    if "numbered" not in f:
+        return [source]
+    return [f"{source}{number}" for number in range(1, f.get("numbered") + 1)]
 
 
 def item(where, raw):
@@ -92,11 +118,46 @@ def item(where, raw):
     elif "resync" in f:
         line("item.resync", {"reason": f.get("resync"), "head": f.need("head")})
     elif "status" in f:
-        fields = {"source": f.get("status"), "state": f.need("state"), "detail": f.get("detail")}
-        line("item.status", fields)
+        for source in numbered(f.get("status"), f):
+            line("item.status", {"source": source, "state": f.need("state"), "detail": f.get("detail")})
     else:
         raise SystemExit(f"{where}: no such item: {raw}")
     f.done()
+
+
+def wait_flags(f):
+    """A step never waits: a wait can only be left out or 0."""
+    if f.get("audience_wait_ms", 0) != 0:
+        raise SystemExit(f"{f.where}: a step must not wait")
+    return NO_WAIT if "audience_wait_ms" in f else 0
+
+
+def recv(word, f):
+    limited = "max_items" in f or "max_bytes" in f
+    if limited and "then" in f:
+        raise SystemExit(f"{f.where}: then is not allowed beside a limit")
+    items = f.need("expect")
+    form = FORMS[f.need("form")] if word == "recv_texts" else None
+    count = len(items) + sum(i.get("numbered", 1) - 1 for i in items if isinstance(i, dict))
+    line(word, {"from": f.need("from"), "form": form, "limited": limited, "max_items": f.get("max_items"),
+                "max_bytes": f.get("max_bytes"), "count": count, "settled": f.get("settled"),
+                "closed": {"empty": 0, "closed": 1}[f.get("then", "empty")]})
+    for raw in items:
+        if word == "recv":
+            item(f.where, raw)
+        else:
+            line("text", {"text": raw})
+
+
+def consumers(f):
+    rows = f.need("expect")
+    line("consumers", {"count": len(rows)})
+    for raw in rows:
+        row = Fields(f.where, raw)
+        overflow = OVERFLOWS[row.get("overflow")] if "overflow" in row else None
+        names = ("label", "pid", "audience", "closed", "matched", "delivered", "lost", "pending")
+        line("consumer", {name: row.get(name) for name in names} | {"overflow": overflow})
+        row.done()
 
 
 def step(where, raw):
@@ -111,6 +172,8 @@ def step(where, raw):
             inner = Fields(f.where, raw_event)
             line("event", event(inner))
             inner.done()
+    elif word == "publish_request":
+        line(word, request(f))
     elif word == "subscribe":
         keys, kinds = f.get("keys", []), f.get("kinds", [])
         line(word, {
@@ -119,31 +182,39 @@ def step(where, raw):
             "overflow": OVERFLOWS[f.get("overflow", "drop_newest")],
             "capacity": f.get("capacity", 0), "capacity_bytes": f.get("capacity_bytes", 0),
             "audience": f.get("audience", ""), "is_first": f.get("is_first"),
+            "label": f.get("label", ""), "pid": f.get("pid", 0), "flags": wait_flags(f),
             "keys": len(keys), "kinds": len(kinds), "expect": f.get("expect", "ok"),
         })
         for name in keys + kinds:
             line("name", {"name": name})
-    elif word == "recv":
-        limited = "max_items" in f or "max_bytes" in f
-        if limited and "then" in f:
-            raise SystemExit(f"{f.where}: then is not allowed beside a limit")
-        items = f.need("expect")
-        line(word, {"from": f.need("from"), "limited": limited, "max_items": f.get("max_items"),
-                    "max_bytes": f.get("max_bytes"), "count": len(items),
-                    "closed": {"empty": 0, "closed": 1}[f.get("then", "empty")]})
-        for raw_item in items:
-            item(f.where, raw_item)
+    elif word in ("recv", "recv_texts"):
+        recv(word, f)
     elif word == "stats":
         line(word, {"of": f.need("of")} | {name: f.get(name) for name in COUNTS})
     elif word == "totals":
-        line(word, {name: f.get(name) for name in [*COUNTS, "abandoned"]})
+        line(word, {name: f.get(name) for name in [*COUNTS, "abandoned", "subscriptions"]})
+    elif word == "consumers":
+        consumers(f)
     elif word == "settled":
         line(word, {"of": f.need("of"), "seq": f.need("seq")})
     elif word == "newest":
         line(word, {"seq": f.need("seq")})
     elif word == "status":
-        line(word, {"source": f.need("source"), "state": f.need("state"),
-                    "detail": f.get("detail", ""), "expect": f.get("expect", "ok")})
+        detail = f.get("detail", "") * f.get("detail_times", 1)
+        for source in numbered(f.need("source"), f):
+            line(word, {"source": source, "state": f.need("state"), "detail": detail, "expect": f.get("expect", "ok")})
+    elif word == "heartbeat":
+        line(word, {"of": f.need("of"), "form": FORMS[f.need("form")], "text": f.need("text")})
+    elif word == "wanted":
+        line(word, {"kind": f.need("kind"), "answer": f.need("answer")})
+    elif word == "guard":
+        line(word, {"of": f.need("of"), "as": f.need("as"), "taken": f.need("taken")})
+    elif word == "expired":
+        line(word, {"of": f.need("of"), "answer": f.need("answer")})
+    elif word == "release":
+        line(word, {"what": f.need("what"), "answer": f.need("in_force")})
+    elif word == "abort":
+        line(word, {"what": f.need("what"), "answer": f.need("is_member")})
     elif word == "audience":
         line(word, {"name": f.need("name"), "count": f.need("count")})
     elif word == "advance":

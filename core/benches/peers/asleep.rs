@@ -1,9 +1,9 @@
 //! `publish/64/asleep`: 64 tasks asleep on one tokio runtime in a thread of its own, a publisher in another.
 //!
 //! One event at a time, published when all tasks sleep and their runtime is parked. Counted are the CPU time of the
-//! publish and all the CPU time of the runtime's thread until it is parked again, when all tasks hold the event. Ours: the
-//! subscriptions are attached to one bell, which a task of that runtime drives (`Bell::drive`), as the guide says; what
-//! it costs without the bell is told on stderr.
+//! publish and all the CPU time of the runtime's thread until it is parked again, when all tasks hold the event. Ours:
+//! the subscriptions are attached to one bell, which a task of that runtime drives (`Bell::drive`), as the guide says;
+//! what it costs without the bell is told on stderr.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,13 +1,14 @@
 //! `contended/…`: two publishers at once.
 //!
 //! Both publish a burst of 32, which they begin together, and each publish is timed by itself (less what the look at
-//! the clock costs); then they drain the readers, and begin together again. So what is timed has two publishers on two
+//! the clock costs); then they drain the readers, and begin together again. Each has a processor of its own, and a burst
+//! in which the system gave one of them to somebody else does not count. So what is timed has two publishers on two
 //! processors, whatever else the machine does. 64 events are what a channel holds: nothing is lost. *Saturated*: one
 //! publish after the other. *Paced*: each publishes every 10 µs, at a phase of its own.
 //!
-//! `visible` is the time from the publish call until the last of the 64 channels holds the event. The peer's publish ends
-//! with that. Ours may leave the fan-out to the other publisher; so whoever has published watches, taking part in nothing,
-//! until its event has been offered to all, at most 100 µs.
+//! `visible` is the time from the publish call until the last of the 64 channels holds the event. The peer's publish
+//! ends with that. Ours may leave the fan-out to the other publisher; so whoever has published watches, taking part in
+//! nothing, until its event has been offered to all, at most 100 µs.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

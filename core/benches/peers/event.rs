@@ -1,5 +1,7 @@
 //! The events of all rows: finished requests, as a gateway tells them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use reqbus_core::event::RequestStatus;
 use reqbus_core::{Event, EventId, NewEvent, RequestEvent};
 
@@ -21,7 +23,11 @@ const TARGETS: [(&str, &str, &str); 8] = [
 ];
 
 /// Requests to be told again and again.
-pub struct Requests(Vec<RequestEvent<'static>>);
+pub struct Requests {
+    requests: Vec<RequestEvent<'static>>,
+    /// The ids of a peer's events: any number of publishers may draw them, as on a bus.
+    last_seq: AtomicU64,
+}
 
 impl Requests {
     /// Without keys.
@@ -43,13 +49,16 @@ impl Requests {
                 ..RequestEvent::default()
             }
         };
-        Self((0..REQUESTS).map(request).collect())
+        Self {
+            requests: (0..REQUESTS).map(request).collect(),
+            last_seq: AtomicU64::new(0),
+        }
     }
 
     /// Each with a key of its own: [`key`] of its number.
     pub fn keyed() -> Self {
         let mut requests = Self::new();
-        for (at, request) in requests.0.iter_mut().enumerate() {
+        for (at, request) in requests.requests.iter_mut().enumerate() {
             request.key = Box::leak(key(at).into_boxed_str());
         }
         requests
@@ -57,7 +66,7 @@ impl Requests {
 
     /// The request with this number; they begin again after 1,024.
     pub fn get(&self, at: u64) -> &RequestEvent<'static> {
-        &self.0[at as usize % REQUESTS]
+        &self.requests[at as usize % REQUESTS]
     }
 
     /// The event of a request outside a bus: for peers.
@@ -65,7 +74,7 @@ impl Requests {
         let new = NewEvent::request(self.get(at)).expect("no extra object to be wrong");
         let id = EventId {
             epoch: 0x5eed,
-            seq: at,
+            seq: self.last_seq.fetch_add(1, Ordering::Relaxed) + 1,
         };
         Event::detached(&new, id).expect("a valid request")
     }

@@ -1,12 +1,11 @@
 //! `resume/2000/shut-out`, `resume/2000/read`: one client comes back with the id of the event 2,000 before the newest.
 //!
-//! The peer is the broker's shape: one lock over ring and subscribers, under which the newcomer's 2,000 events are cloned
-//! and its channel is registered. Both clients subscribe, look at each of the 2,000 events, and leave.
+//! The peer is the broker's shape: one lock over ring and subscribers, under which the newcomer's 2,000 events are
+//! cloned and its channel is registered. Both clients subscribe, look at each of the 2,000 events, and leave.
 //!
-//! `shut-out`: another thread publishes as fast as it can and notes when each publish ends. What counts is the longest
-//! time between two ends while the client is at it, both sides alike: locks, wake-ups and all. Both rings are longer than
-//! 2,000 there, so that what the client wants is not gone before it has it. The median over rounds leaves out those in
-//! which the system took the publisher off its processor.
+//! `shut-out`: another thread, on another processor, publishes as fast as it can and notes when each publish ends. What
+//! counts is the longest time between two ends while the client is at it, both sides alike: locks, wake-ups and all.
+//! Both rings are longer than 2,000 there, so that what the client wants is not gone before it has it.
 //!
 //! `read`: the client's own CPU time, without a publisher.
 

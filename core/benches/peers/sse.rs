@@ -1,7 +1,7 @@
 //! `deliver-sse/64`: CPU per frame that is ready to be written, publish and receive included.
 //!
-//! The peer is what gateways write: a broadcast of the event, which each of 64 readers encodes with serde_json into a buffer
-//! of its own that it reuses. Both sides write the same bytes, but for the ids; a check says so before.
+//! The peer is what gateways write: a broadcast of the event, which each of 64 readers encodes with serde_json into a
+//! buffer of its own that it reuses. Both sides write the same bytes, but for the ids; a check says so before.
 
 use std::hint::black_box;
 use std::io::Write;

@@ -216,6 +216,20 @@ impl Source {
         bell.mark_ready(&entry);
         true
     }
+
+    /// What a read that took something says: the host may stop here, so its token stays ready. Tasks of a
+    /// driven bell have no use for it: each looks again by itself before it sleeps.
+    pub(crate) fn stay_ready(&self) {
+        if !self.is_attached() {
+            return;
+        }
+        let attached = self.state.lock().bell.clone();
+        if let Some((bell, entry)) = attached
+            && !bell.is_driven()
+        {
+            bell.mark_ready(&entry);
+        }
+    }
 }
 
 /// Wakes whoever waits here, and marks the token ready: how timers and other rooms reach a source.

@@ -47,7 +47,7 @@ impl Batch {
         self.entries.push(None);
     }
 
-    /// Adds what an iterator left over, with the numbers it had.
+    /// Adds what streams have not taken, with the numbers it had.
     pub(super) fn push_left(&mut self, left: impl Iterator<Item = OwnedItem>) {
         let mut left = left.peekable();
         let mut n = 1;
@@ -74,15 +74,17 @@ impl Batch {
         }
     }
 
-    /// Writes texts, by `write`, of the next `most` items that have none yet.
+    /// Writes texts, by `write`, of the items that have none yet; stops behind the one that makes all texts longer
+    /// than `most`, and returns its place.
     pub(super) fn write_texts(
         &mut self,
         most: usize,
         mut write: impl FnMut(Item<'_>, &mut Vec<u8>),
-    ) {
+    ) -> Option<usize> {
         let mut texts = std::mem::take(&mut self.texts);
         let mut ends = std::mem::take(&mut self.ends);
-        for at in (ends.len()..self.len()).take(most) {
+        let mut over = None;
+        for at in ends.len()..self.len() {
             match self.entries.get(at) {
                 // Texts do not say the number.
                 Some(Some(event)) => write(Item::Event { event, n: 0 }, &mut texts),
@@ -92,9 +94,26 @@ impl Batch {
                     .for_each(|item| write(item, &mut texts)),
             }
             ends.push(texts.len());
+            if texts.len() > most {
+                over = Some(at);
+                break;
+            }
         }
         self.texts = texts;
         self.ends = ends;
+        over
+    }
+
+    /// Whether the item at this place is an event.
+    pub(super) fn is_event(&self, at: usize) -> bool {
+        self.entries.get(at).is_some_and(Option::is_some)
+    }
+
+    /// How many events there are from a place on, and the seq of the first of them.
+    pub(super) fn events_from(&self, at: usize) -> (u64, u64) {
+        let events = self.entries.iter().skip(at).flatten();
+        let first = events.clone().next().map_or(0, |event| event.id().seq);
+        (events.count() as u64, first)
     }
 
     /// Drops the items from `len` on, with their texts.
@@ -137,11 +156,11 @@ impl Batch {
     }
 
     /// Takes the items out, in their order.
-    pub(super) fn take_items(&mut self) -> Vec<OwnedItem> {
+    pub(super) fn take_items(&mut self) -> impl Iterator<Item = OwnedItem> + '_ {
         self.runs.clear();
         let mut others = self.others.drain(..);
         let mut n = self.first_n;
-        let items = self.entries.drain(..).filter_map(|entry| match entry {
+        self.entries.drain(..).filter_map(move |entry| match entry {
             Some(event) => {
                 n += 1;
                 Some(OwnedItem::Event { event, n: n - 1 })
@@ -150,7 +169,6 @@ impl Batch {
                 n = other.next_n;
                 other.item
             }),
-        });
-        items.collect()
+        })
     }
 }

@@ -18,8 +18,8 @@ pub struct BusOptions {
     /// Oldest event that a *resume* may still get. Readers that are attached are not bound by it.
     /// Default 30 s.
     pub resume_age: Duration,
-    /// Whether readers may resume by id. `false`: every id is answered with a resync (`expired`) and the
-    /// log keeps only what attached readers have yet to read. Default `true`.
+    /// Whether readers may resume by id. `false`: an id that could be resumed from is answered with a resync
+    /// (`expired`) too, and the log keeps only what attached readers have yet to read. Default `true`.
     pub resume: bool,
     /// Where time comes from.
     pub clock: Clock,

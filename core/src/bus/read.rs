@@ -2,8 +2,6 @@
 //!
 //! Loss is decided, and counted, before the position moves (B7), and told as an item at the place of the hole.
 
-use arrayvec::ArrayVec;
-
 use super::batch::Batch;
 use super::item::{LostReason, OwnedItem};
 use super::log::{LogState, REAP};
@@ -38,15 +36,8 @@ pub(super) struct Want {
     pub(super) form: Option<Form>,
     /// Arm if there is nothing.
     pub(super) arm: bool,
-}
-
-/// A reader as it was before an event, for one whose text turns out not to fit.
-pub(super) struct Before {
-    /// How many items the batch held.
-    pub(super) items: usize,
-    pub(super) place: Place,
-    pub(super) told: u64,
-    pub(super) settled: u64,
+    /// The items stay behind in [`Reader::left`], where streams take them one by one.
+    pub(super) leave: bool,
 }
 
 /// What one hold of the log's lock copies with.
@@ -56,7 +47,6 @@ struct Copying<'a> {
     limit: Place,
     /// Of the events in the batch.
     bytes: &'a mut usize,
-    before: &'a mut ArrayVec<Before, REAP>,
 }
 
 impl SubCore {
@@ -67,11 +57,8 @@ impl SubCore {
         let texts_before = self.bus.log.text_bytes();
         let mut held = self.reader.lock();
         let reader = &mut *held;
-        if !reader.left.is_empty() {
-            let items = reader.left.len().min(want.limits.max_items);
-            batch.push_left(reader.left.drain(..items));
-            self.write_texts(batch, want.form);
-        } else {
+        if reader.left.is_empty() {
+            let before = reader.settled;
             batch.begin(reader.told + 1, &self.bus.log);
             let step = loop {
                 let step = self.read(reader, batch, want);
@@ -84,10 +71,22 @@ impl SubCore {
                 self.position.store(reader.position(), Ordering::Release);
                 return Err(end());
             }
+            if want.leave {
+                reader.leave(batch, before);
+            }
+        } else if !want.leave {
+            let left = std::iter::from_fn(|| reader.take_left());
+            batch.push_left(left.take(want.limits.max_items));
+            self.write_texts(batch, want.form);
         }
         batch.settled = EventId {
             epoch: self.bus.epoch,
-            seq: reader.settled,
+            seq: reader.settled(),
+        };
+        let found = if want.leave {
+            reader.left.len()
+        } else {
+            batch.len()
         };
         self.position.store(reader.position(), Ordering::Release);
         drop(held);
@@ -95,12 +94,12 @@ impl SubCore {
             // Texts count against the log's bytes from when they are made, not from the next publish.
             self.bus.log.keep_bounds();
         }
-        if !batch.is_empty() {
+        if found > 0 {
             // A host may stop here: its token stays ready until a read finds nothing. Without the lock,
             // since it may call a waker.
-            self.source.mark_ready();
+            self.source.stay_ready();
         }
-        Ok(batch.len())
+        Ok(found)
     }
 
     fn read(&self, reader: &mut Reader, batch: &mut Batch, want: Want) -> Step {
@@ -158,7 +157,6 @@ impl SubCore {
         loop {
             // Memory first: nothing is allocated under the log's lock.
             batch.reserve(REAP + LostReason::ALL.len());
-            let mut before = ArrayVec::<Before, REAP>::new();
             let mut state = self.bus.log.lock();
             let backlog = reader.queue.as_ref().map(|queue| queue.join);
             let (limit, ends) = match backlog {
@@ -183,7 +181,6 @@ impl SubCore {
                 want,
                 limit,
                 bytes: &mut bytes,
-                before: &mut before,
             };
             let full = self.copy(reader, batch, copying);
             let dry = reader.place.ordinal >= limit.ordinal;
@@ -197,7 +194,7 @@ impl SubCore {
                 }
             }
             drop(state);
-            if !self.fit_texts(reader, batch, want, &before) || full {
+            if !self.fit_texts(reader, batch, want) || full {
                 return Step::Full;
             }
             if dry {
@@ -262,7 +259,6 @@ impl SubCore {
             want,
             limit,
             bytes,
-            before,
         } = copy;
         if reader.place.ordinal < limit.ordinal && !reader.tell(batch, want.limits) {
             return true;
@@ -278,10 +274,6 @@ impl SubCore {
             let first = reader.place.next;
             let most = (limit.next - first).min(room as u64) as usize;
             let (run, full) = self.run(state, want, first, most, bytes);
-            if want.form.is_some() {
-                let len = batch.len();
-                before.extend((0..run).map(|at| reader.before(len, at)));
-            }
             if run > 0 {
                 batch.lend(state, first, run);
                 reader.place.next += run as u64;

@@ -44,6 +44,9 @@ impl SubCore {
             let Some(queue) = &mut reader.queue else {
                 break Step::Dry;
             };
+            if batch.len() >= max_items && queue.held.is_none() {
+                break Step::Full; // before the queue gives up a place
+            }
             let Some(event) = queue.held.take().or_else(|| queue.channel.try_recv()) else {
                 break Step::Dry;
             };

@@ -9,7 +9,6 @@ use super::item::{LostReason, OwnedItem, ResyncReason};
 use super::log::LogState;
 use super::options::{Limits, Overflow};
 use super::outlet::Outlet;
-use super::read::Before;
 use super::resume::Place;
 use super::row::Row;
 use super::stats::SubscriptionStats;
@@ -38,10 +37,13 @@ pub(super) struct Reader {
     resyncs: u64,
     pub(super) statuses: VecDeque<OwnedItem>,
     pub(super) view: StatusView,
-    /// See [`Batch::settled`].
+    /// See [`Batch::settled`]; what is `left` counts as if the host had it: [`Reader::settled`].
     pub(super) settled: u64,
-    /// Left over by an iterator that stopped midway: delivered already, and first in the next batch.
+    /// Read ahead for a stream, and not yielded yet. It counts as delivered, and comes first in the next batch if
+    /// the stream does not take it: nothing that a stream holds would have to be put back, or be forgotten.
     pub(super) left: VecDeque<OwnedItem>,
+    /// As `settled`, but up to the first of what is `left`.
+    yielded: u64,
 }
 
 /// The channel of a drop-newest reader.
@@ -70,7 +72,35 @@ impl Reader {
             view: StatusView::new(),
             settled: place.next - 1,
             left: VecDeque::new(),
+            yielded: 0,
         }
+    }
+
+    /// Up to where the host has everything that was for it: what a heartbeat may carry (B9).
+    pub(super) fn settled(&self) -> u64 {
+        if self.left.is_empty() {
+            self.settled
+        } else {
+            self.yielded
+        }
+    }
+
+    /// Leaves the items of `batch` to streams; `settled` is how it stood before they were read.
+    pub(super) fn leave(&mut self, batch: &mut Batch, settled: u64) {
+        self.yielded = settled;
+        self.left.extend(batch.take_items());
+    }
+
+    /// Takes the first of what is left.
+    pub(super) fn take_left(&mut self) -> Option<OwnedItem> {
+        let item = self.left.pop_front()?;
+        match &item {
+            OwnedItem::Event { event, .. } => self.yielded = event.id().seq,
+            OwnedItem::Resync { head, .. } => self.yielded = head.seq,
+            // A loss is settled by the event behind it, or with the last of what is left.
+            OwnedItem::Lost { .. } | OwnedItem::Status { .. } => {}
+        }
+        Some(item)
     }
 
     pub(super) fn set_resync(&mut self, reason: ResyncReason, head: EventId) {
@@ -125,29 +155,15 @@ impl Reader {
         }
     }
 
-    /// As it stands before the event `at` places behind the next, in a batch of `items`.
-    pub(super) fn before(&self, items: usize, at: usize) -> Before {
-        let Place { next, ordinal } = self.place;
-        Before {
-            items: items + at,
-            place: Place {
-                next: next + at as u64,
-                ordinal: ordinal + at as i64,
-            },
-            told: self.told + at as u64,
-            settled: if at == 0 {
-                self.settled
-            } else {
-                next + at as u64 - 1
-            },
-        }
-    }
-
-    /// Back to where it stood before an event whose text did not fit.
-    pub(super) fn go_back(&mut self, before: &Before) {
-        self.place = before.place;
-        self.told = before.told;
-        self.settled = before.settled;
+    /// Back to where it stood before the last `events` it took from the log, the first of which is `first`.
+    pub(super) fn go_back(&mut self, events: u64, first: u64) {
+        self.place = Place {
+            next: first,
+            ordinal: self.place.ordinal - events as i64,
+        };
+        self.told -= events;
+        // What lies before it was delivered, told or does not match.
+        self.settled = first - 1;
     }
 
     /// The next seq it needs from the log; `u64::MAX` when it needs none any more.

@@ -14,7 +14,8 @@ pub struct SubscriptionStats {
     pub delivered: u64,
     /// Lost because its queue was full.
     pub lost_full: u64,
-    /// Lost because it lagged by more than its window.
+    /// Lost because it lagged by more than its window. As long as a loss is not read, later events can move it
+    /// from `lost_evicted` to here; the sum never falls.
     pub lost_window: u64,
     /// Lost because the log let go of them first.
     pub lost_evicted: u64,

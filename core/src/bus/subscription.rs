@@ -166,12 +166,13 @@ impl Subscription {
         }
     }
 
-    /// The newest id up to which every event was placed in a batch, filtered out, or reported lost.
+    /// The newest id up to which every event was placed in a batch or yielded by a stream, filtered out, or reported
+    /// lost.
     #[must_use]
     pub fn settled(&self) -> EventId {
         let bus = &self.core.bus;
         let seq = if bus.generation.is_current() {
-            self.core.reader.lock().settled
+            self.core.reader.lock().settled()
         } else {
             0
         };

@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::item::Item;
-use super::read::{Before, Want};
+use super::read::Want;
 use super::reader::Reader;
 use super::subscription::SubCore;
 use crate::event::Event;
@@ -38,33 +38,33 @@ impl SubCore {
     /// Writes the texts of the items that have none yet, whatever their size.
     pub(super) fn write_texts(&self, batch: &mut Batch, form: Option<Form>) {
         if let Some(form) = form {
-            batch.write_texts(usize::MAX, |item, out| self.write_text(item, form, out));
+            let _ = batch.write_texts(usize::MAX, |item, out| self.write_text(item, form, out));
         }
     }
 
-    /// Writes the texts of the events that were copied last, until one does not fit: from there on the reader
-    /// goes back to where it was `before` that event. Whether all fit.
-    pub(super) fn fit_texts(
-        &self,
-        reader: &mut Reader,
-        batch: &mut Batch,
-        want: Want,
-        before: &[Before],
-    ) -> bool {
+    /// Writes the texts of what was copied last, until an event's does not fit: from there on the reader goes
+    /// back. Whether all fit.
+    pub(super) fn fit_texts(&self, reader: &mut Reader, batch: &mut Batch, want: Want) -> bool {
         let Some(form) = want.form else { return true };
-        for undo in before {
-            // What stands before the event, losses, is small and always fits.
-            let others = undo.items.saturating_sub(batch.ends.len());
-            batch.write_texts(others, |item, out| self.write_text(item, form, out));
-            let had_text = !batch.texts.is_empty();
-            batch.write_texts(1, |item, out| self.write_text(item, form, out));
-            if had_text && batch.texts.len() > want.limits.max_bytes {
-                batch.truncate(undo.items);
-                reader.go_back(undo);
-                return false;
-            }
+        let write = |item: Item<'_>, out: &mut Vec<u8>| self.write_text(item, form, out);
+        let Some(over) = batch.write_texts(want.limits.max_bytes, write) else {
+            return true;
+        };
+        // One event that is too much is returned alone, and items that are no events are small.
+        let (events, first) = batch.events_from(over);
+        let alone = over == 0 || events == 0 || !batch.is_event(over);
+        let cut = if alone { over + 1 } else { over };
+        let (events, first) = if alone {
+            batch.events_from(cut)
+        } else {
+            (events, first)
+        };
+        if events == 0 {
+            self.write_texts(batch, want.form);
+            return true;
         }
-        self.write_texts(batch, want.form);
-        true
+        batch.truncate(cut);
+        reader.go_back(events, first);
+        false
     }
 }

@@ -82,7 +82,13 @@ impl SubCore {
     fn try_read(&self, batch: &mut Batch, limits: Limits, form: Option<Form>) -> Result<usize> {
         self.bus.generation.check()?;
         let arm = self.source.is_attached();
-        self.fill(batch, Want { limits, form, arm })
+        let want = Want {
+            limits,
+            form,
+            arm,
+            leave: false,
+        };
+        self.fill(batch, want)
     }
 
     /// Claims the one wait.
@@ -142,17 +148,17 @@ impl SubCore {
     ) -> Result<usize> {
         // Every wait begins with a try.
         self.take_interrupt()?;
-        let found = self.fill(
-            batch,
-            Want {
-                limits,
-                form,
-                arm: false,
-            },
-        )?;
+        let mut want = Want {
+            limits,
+            form,
+            arm: false,
+            leave: false,
+        };
+        let found = self.fill(batch, want)?;
         if found > 0 {
             return Ok(found);
         }
+        want.arm = true;
         let deadline = Deadline::new(&self.bus.clock, timeout);
         let _timer = deadline.timer(self)?;
         loop {
@@ -164,14 +170,7 @@ impl SubCore {
             *parked = true;
             // And a ring or an interrupt is noticed: a second look, which arms.
             self.take_interrupt()?;
-            let found = self.fill(
-                batch,
-                Want {
-                    limits,
-                    form,
-                    arm: true,
-                },
-            )?;
+            let found = self.fill(batch, want)?;
             if found > 0 {
                 return Ok(found);
             }
@@ -179,10 +178,25 @@ impl SubCore {
                 return Err(timed_out());
             }
             self.bus.line.wake_next();
-            if !self.linger.is_zero() {
-                std::thread::sleep(self.linger);
-            }
+            self.let_gather(&deadline)?;
         }
+    }
+}
+
+impl SubCore {
+    /// Lets a burst gather for the linger, unarmed, or until the deadline, an interrupt or a close.
+    fn let_gather(&self, deadline: &Deadline) -> Result<()> {
+        let Some(until) = Instant::now().checked_add(self.linger) else {
+            return Ok(());
+        };
+        if self.linger.is_zero() || self.is_closed() {
+            return Ok(());
+        }
+        self.source.begin_park();
+        self.take_interrupt()?;
+        let until = deadline.instant().map_or(until, |at| at.min(until));
+        self.source.park(Some(until));
+        Ok(())
     }
 }
 
@@ -260,9 +274,13 @@ impl Future for Recv<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let answer = this
-            .core
-            .poll_fill(cx, this.batch, this.limits, this.form, &mut this.waits);
+        let want = Want {
+            limits: this.limits,
+            form: this.form,
+            arm: true,
+            leave: false,
+        };
+        let answer = this.core.poll_fill(cx, this.batch, want, &mut this.waits);
         if answer.is_ready() && std::mem::take(&mut this.waits) {
             this.core.end_wait();
         }
@@ -284,8 +302,7 @@ impl SubCore {
         &self,
         cx: &mut Context<'_>,
         batch: &mut Batch,
-        limits: Limits,
-        form: Option<Form>,
+        want: Want,
         waits: &mut bool,
     ) -> Poll<Result<usize>> {
         self.bus.generation.check()?;
@@ -297,14 +314,7 @@ impl SubCore {
         // One look, which arms, is enough: the waker is in place before it.
         self.source.wait_as_task(cx.waker());
         self.take_interrupt()?;
-        match self.fill(
-            batch,
-            Want {
-                limits,
-                form,
-                arm: true,
-            },
-        ) {
+        match self.fill(batch, want) {
             Ok(0) => Poll::Pending,
             answer => Poll::Ready(answer),
         }

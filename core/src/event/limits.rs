@@ -4,6 +4,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Longest payload, in bytes. For a request event: the record with its `extra` object.
 pub const MAX_PAYLOAD: usize = 1 << 20;
+/// Deepest nesting of arrays and objects in JSON.
+pub const MAX_DEPTH: usize = 128;
 /// Longest key, in bytes.
 pub const MAX_KEY: usize = 255;
 /// Longest kind, in bytes.

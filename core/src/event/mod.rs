@@ -9,6 +9,7 @@ mod draft;
 #[allow(clippy::module_inception)]
 mod event;
 mod id;
+mod json;
 mod limits;
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -21,7 +22,7 @@ pub(crate) use draft::Draft;
 pub use event::Event;
 pub use id::{EventId, Malformed};
 pub(crate) use limits::check_label;
-pub use limits::{MAX_KEY, MAX_KIND, MAX_LABEL, MAX_PAYLOAD, RESERVED_PREFIX};
+pub use limits::{MAX_DEPTH, MAX_KEY, MAX_KIND, MAX_LABEL, MAX_PAYLOAD, RESERVED_PREFIX};
 pub use new_event::NewEvent;
 pub use payload::Payload;
 pub use request::{REQUEST_FIELDS, RequestEvent, RequestStatus, RequestView};

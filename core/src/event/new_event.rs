@@ -1,5 +1,6 @@
 //! An event to be published.
 
+use super::json;
 use super::limits::{MAX_PAYLOAD, check_key, check_kind};
 use super::payload::Payload;
 use super::request::{RequestEvent, RequestView};
@@ -34,7 +35,8 @@ impl<'a> NewEvent<'a> {
         }
     }
 
-    /// An event whose payload is one JSON value. It is checked when published.
+    /// An event whose payload is one JSON value. It is checked when published: [`ErrorKind::InvalidJson`] if it is
+    /// none, or nested deeper than [`MAX_DEPTH`](super::MAX_DEPTH).
     #[must_use]
     pub const fn json(kind: &'a str, json: &'a str) -> Self {
         Self::with(kind, Payload::Json(json))
@@ -53,7 +55,7 @@ impl<'a> NewEvent<'a> {
     }
 
     /// The event of a finished request, kind `request`. [`ErrorKind::InvalidJson`] if `extra` is not
-    /// a JSON object.
+    /// a JSON object, or nested deeper than [`MAX_DEPTH`](super::MAX_DEPTH).
     #[inline]
     pub fn request(request: &RequestEvent<'a>) -> Result<Self> {
         Ok(Self {
@@ -124,24 +126,8 @@ impl<'a> NewEvent<'a> {
             return Err(Error::too_large("payload", len, MAX_PAYLOAD));
         }
         if let Payload::Json(json) = self.payload {
-            check_json(json)?;
+            json::check("payload", json)?;
         }
         Ok(())
     }
-}
-
-/// Whether `json` is one JSON value.
-fn check_json(json: &str) -> Result<()> {
-    serde_json::from_str::<serde::de::IgnoredAny>(json).map_err(|e| {
-        Error::new(
-            ErrorKind::InvalidJson,
-            "payload",
-            format!(
-                "payload is not JSON (line {}, column {})",
-                e.line(),
-                e.column()
-            ),
-        )
-    })?;
-    Ok(())
 }

@@ -1,10 +1,7 @@
 //! The request event: what a gateway says of each finished request.
 
-use std::fmt;
-
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-
-use crate::error::{Error, ErrorKind, Result};
+use super::json;
+use crate::error::Result;
 
 /// The JSON names of a request event, in their order on the wire.
 pub const REQUEST_FIELDS: [&str; 7] = [
@@ -183,35 +180,10 @@ impl<'a> RequestView<'a> {
 
 /// How many fields of the JSON object `extra` bear a name of ours; an error if it is no object.
 fn count_clashes(extra: &str) -> Result<u32> {
-    struct Names;
-    impl<'de> Visitor<'de> for Names {
-        type Value = u32;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a JSON object")
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<u32, A::Error> {
-            let mut clashes = 0;
-            while let Some(name) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-                clashes += u32::from(REQUEST_FIELDS.contains(&&*name));
-                map.next_value::<IgnoredAny>()?;
-            }
-            Ok(clashes)
-        }
-    }
-    let mut json = serde_json::Deserializer::from_str(extra);
-    let clashes = json
-        .deserialize_map(Names)
-        .and_then(|n| json.end().map(|()| n));
-    clashes.map_err(|e| {
-        Error::new(
-            ErrorKind::InvalidJson,
-            "extra",
-            // serde_json's own text could quote the value; its position cannot.
-            format!(
-                "extra is not a JSON object (line {}, column {})",
-                e.line(),
-                e.column()
-            ),
-        )
-    })
+    let mut clashes = 0;
+    json::check_object("extra", extra, |written| {
+        let is_ours = |name: &&str| json::reads_as(written, name);
+        clashes += u32::from(REQUEST_FIELDS.iter().any(is_ours));
+    })?;
+    Ok(clashes)
 }

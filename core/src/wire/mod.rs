@@ -33,7 +33,7 @@
 //!
 //! Times are RFC 3339 in UTC, always with nine digits of fraction and `Z`, so that as text they sort as
 //! they happened. JSON that a host published is passed on, not rewritten: repeated names, numbers
-//! beyond a double and any depth of nesting reach the reader as they are.
+//! beyond a double and escapes of half a surrogate pair reach the reader as they are.
 
 pub mod control;
 mod form;

@@ -121,9 +121,10 @@ impl<'de> Visitor<'de> for FreeFields<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            // Compared as it reads (`"p\u0061th"` is `path`), written as it was.
+            // Compared as it reads (`"p\u0061th"` is `path`), written as it was. Half a surrogate pair reads as
+            // nothing, and so is not ours.
             let reads: Result<Cow<'_, str>, _> = serde_json::from_str(name.get());
-            if reads.is_ok_and(|reads| !REQUEST_FIELDS.contains(&&*reads)) {
+            if !reads.is_ok_and(|reads| REQUEST_FIELDS.contains(&&*reads)) {
                 self.0.push(b',');
                 self.0.extend_from_slice(name.get().as_bytes());
                 self.0.push(b':');

@@ -97,11 +97,6 @@ impl<'a> Fields<'a> {
         same(name, self.yes(name)?, got)
     }
 
-    /// Compares text `name`, if it is there, with what the library says.
-    pub fn same_text(&self, name: &'static str, got: &str) -> Outcome {
-        same(name, self.text(name)?, got)
-    }
-
     /// Every field must have been asked for.
     pub fn done(&self) -> Outcome {
         let asked = self.asked.borrow();

@@ -56,60 +56,58 @@ pub fn wanted(expect: &[Value]) -> Outcome<Vec<Value>> {
 
 fn want(raw: &Value, all: &mut Vec<Value>) -> Outcome {
     let f = Fields::new(raw)?;
-    let (first, last) = match (f.number("event")?, f.list("events")?) {
-        (Some(seq), None) => (Some(seq), seq),
-        (None, Some([first, last])) => {
-            let last = last.as_u64().ok_or("events are no numbers")?;
-            (first.as_u64(), last)
+    if let Some((first, last)) = seqs(&f)? {
+        let item = pick(&f, &["n", "kind", "key", "text", "json", "base64"]);
+        let n = f.number("n")?;
+        all.extend((first..=last).map(|seq| {
+            let mut item = item.clone();
+            item.insert("event".into(), seq.into());
+            if let Some(n) = n {
+                item.insert("n".into(), (n + seq - first).into());
+            }
+            item.into()
+        }));
+    } else if let Some(source) = f.text("status")? {
+        f.need_text("state")?;
+        let mut item = pick(&f, &["status", "state", "detail"]);
+        match f.number("numbered")? {
+            None => all.push(item.into()),
+            Some(count) => all.extend((1..=count).map(|number| {
+                item.insert("status".into(), format!("{source}{number}").into());
+                item.clone().into()
+            })),
         }
-        (None, None) => (None, 0),
-        _ => return Err("no such item".into()),
+    } else if f.text("resync")?.is_some() {
+        f.need_number("head")?;
+        all.push(pick(&f, &["resync", "head"]).into());
+    } else {
+        f.need_number("lost")?;
+        f.need_text("reason")?;
+        f.need_number("next_n")?;
+        all.push(pick(&f, &["lost", "reason", "next_n"]).into());
+    }
+    f.done()
+}
+
+/// The first and the last seq of an expected event or row of events.
+fn seqs(f: &Fields<'_>) -> Outcome<Option<(u64, u64)>> {
+    let one = f.number("event")?.map(|seq| (seq, seq));
+    let Some(list) = f.list("events")? else {
+        return Ok(one);
     };
-    let head = ["lost", "resync", "status"]
-        .into_iter()
-        .find(|&sort| f.get(sort).is_some());
-    let names: &[&'static str] = match (first, head) {
-        (Some(_), None) => &["n", "kind", "key", "text", "json", "base64"],
-        (None, Some("lost")) => &["lost", "reason", "next_n"],
-        (None, Some("resync")) => &["resync", "head"],
-        (None, Some("status")) => &["status", "state", "detail"],
-        _ => return Err("no such item".into()),
-    };
-    let present = names
+    let ends: Vec<u64> = list.iter().filter_map(Value::as_u64).collect();
+    match ends[..] {
+        [first, last] if one.is_none() => Ok(Some((first, last))),
+        _ => Err("events are not two numbers".into()),
+    }
+}
+
+/// The fields of these names that are there.
+fn pick(f: &Fields<'_>, names: &[&'static str]) -> Map<String, Value> {
+    let there = names
         .iter()
         .filter_map(|&name| Some((name.to_owned(), f.get(name)?.clone())));
-    let mut item: Map<String, Value> = present.collect();
-    if head == Some("lost") || head == Some("resync") {
-        for name in names {
-            f.get(name)
-                .ok_or_else(|| format!("field {name} is missing"))?;
-        }
-    }
-    let numbered = if head == Some("status") {
-        f.number("numbered")?
-    } else {
-        None
-    };
-    f.done()?;
-    match (first, numbered) {
-        (Some(first), _) => {
-            let n = f.number("n")?;
-            for seq in first..=last {
-                item.insert("event".into(), seq.into());
-                n.map(|n| item.insert("n".into(), (n + seq - first).into()));
-                all.push(item.clone().into());
-            }
-        }
-        (None, Some(count)) => {
-            let source = f.need_text("status")?;
-            for number in 1..=count {
-                item.insert("status".into(), format!("{source}{number}").into());
-                all.push(item.clone().into());
-            }
-        }
-        (None, None) => all.push(item.into()),
-    }
-    Ok(())
+    there.collect()
 }
 
 /// Compares what was read with what was expected, at each place only the fields that the expectation names.
