@@ -432,6 +432,7 @@ fn what_a_stream_has_not_yielded_is_there_for_the_next_reader() {
             assert_eq!(batch.settled().seq, 6);
             assert_eq!(bell.take(&mut tokens), 1, "three are there");
             assert_eq!(seq(one.next().await.unwrap().unwrap()), 7);
+            assert_eq!(bell.take(&mut tokens), 1, "two are there");
             drop((one, other));
             assert_eq!(common::seqs(&sub), [8, 9]);
             assert_eq!(sub.settled().seq, 9);

@@ -19,7 +19,7 @@ OVERFLOWS = {"drop_newest": 0, "drop_oldest": 1, "catch_up": 2}
 STATUSES = {"success": 0, "error": 1, "rate_limited": 2}
 FORMS = {"json": 0, "envelope": 1, "ndjson": 2, "sse": 3}
 NS_PER_MS = 1_000_000
-COUNTS = ["matched", "delivered", "lost_full", "lost_window", "lost_evicted", "pending", "resyncs"]
+COUNTS = ["matched", "delivered", "lost_full", "lost_window", "lost_evicted", "pending"]
 NO_RESUME = 1
 NO_WAIT = 1
 
@@ -190,7 +190,7 @@ def step(where, raw):
     elif word in ("recv", "recv_texts"):
         recv(word, f)
     elif word == "stats":
-        line(word, {"of": f.need("of")} | {name: f.get(name) for name in COUNTS})
+        line(word, {"of": f.need("of")} | {name: f.get(name) for name in [*COUNTS, "resyncs"]})
     elif word == "totals":
         line(word, {name: f.get(name) for name in [*COUNTS, "abandoned", "subscriptions"]})
     elif word == "consumers":

@@ -222,12 +222,18 @@ impl fmt::Debug for Bell {
 impl BellCore {
     /// Marks `entry` ready, and wakes the loop if it was the first.
     pub(crate) fn mark_ready(&self, entry: &Arc<Attachment>) {
-        if self.ready.push(entry) {
+        if self.push(entry) {
             self.wake();
         }
     }
 
-    fn wake(&self) {
+    /// Puts `entry` among the ready; whether it was the first, so that the loop must be woken. Wakes nobody.
+    pub(super) fn push(&self, entry: &Arc<Attachment>) -> bool {
+        self.ready.push(entry)
+    }
+
+    /// Wakes the loop; without any lock.
+    pub(super) fn wake(&self) {
         // Relaxed: a statistic.
         self.raises.fetch_add(1, Ordering::Relaxed);
         // Dekker with `Bell::fd`: the token is pushed, now look for the descriptor.

@@ -69,16 +69,22 @@ impl Source {
     /// the first of it.
     pub(crate) fn ring(self: &Arc<Self>, line: &ParkLine) {
         let mut state = self.state.lock();
-        if let Some((bell, entry)) = state.bell.clone() {
-            drop(state);
-            bell.mark_ready(&entry);
+        if let Some((bell, entry)) = &state.bell {
+            let first = bell.push(entry).then(|| bell.clone());
             // Dekker with `Drive::drop`: our token is pushed, now look whether anybody drives; it ends
             // its driving, then looks for tokens. Whoever comes second wakes the waiter.
             fence(Ordering::SeqCst);
-            if bell.is_driven() {
-                return; // the driver wakes the waiting task, on the task's own loop
+            let driven = bell.is_driven();
+            if driven || first.is_some() {
+                drop(state);
+                if let Some(bell) = first {
+                    bell.wake();
+                }
+                if driven {
+                    return; // the driver wakes the waiting task, on the task's own loop
+                }
+                state = self.state.lock();
             }
-            state = self.state.lock();
         }
         match std::mem::replace(&mut state.waiter, Waiter::Nobody) {
             Waiter::Nobody => {}

@@ -58,6 +58,8 @@ impl Stream for Items<'_> {
             if !this.waits && core.bus.generation.is_current() {
                 let next = core.reader.lock().take_left();
                 if let Some(item) = next {
+                    // As after every read that took something.
+                    core.source.stay_ready();
                     return Poll::Ready(Some(Ok(item)));
                 }
             }

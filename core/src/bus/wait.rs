@@ -311,7 +311,14 @@ impl SubCore {
             *waits = true;
         }
         self.take_interrupt()?;
-        // One look, which arms, is enough: the waker is in place before it.
+        // After a wake there is something: then the source need not be touched. A hint, both loads.
+        if self.bus.log.head() >= self.position.load(Ordering::Relaxed) {
+            let found = self.fill(batch, Want { arm: false, ..want })?;
+            if found > 0 {
+                return Poll::Ready(Ok(found));
+            }
+        }
+        // One more look, which arms: the waker is in place before it.
         self.source.wait_as_task(cx.waker());
         self.take_interrupt()?;
         match self.fill(batch, want) {

@@ -19,14 +19,13 @@ pub fn adds_up(stats: &SubscriptionStats) -> Outcome {
 }
 
 /// Compares the counts that the expectation names.
-pub fn same_counts(f: &Fields<'_>, stats: &SubscriptionStats) -> Outcome {
+fn same_counts(f: &Fields<'_>, stats: &SubscriptionStats) -> Outcome {
     f.same_number("matched", stats.matched)?;
     f.same_number("delivered", stats.delivered)?;
     f.same_number("lost_full", stats.lost_full)?;
     f.same_number("lost_window", stats.lost_window)?;
     f.same_number("lost_evicted", stats.lost_evicted)?;
-    f.same_number("pending", stats.pending)?;
-    f.same_number("resyncs", stats.resyncs)
+    f.same_number("pending", stats.pending)
 }
 
 fn form(f: &Fields<'_>) -> Outcome<Form> {
@@ -138,6 +137,12 @@ impl Script {
         self.sub(f, "of")?.heartbeat(form(f)?, &mut got);
         let want = self.fill_in(f.need_text("text")?);
         items::compare(&[json!(want)], &[text(&got)?])
+    }
+
+    pub fn stats(&self, f: &Fields<'_>) -> Outcome {
+        let stats = self.sub(f, "of")?.stats();
+        f.same_number("resyncs", stats.resyncs)?;
+        same_counts(f, &stats)
     }
 
     pub fn totals(&self, f: &Fields<'_>) -> Outcome {

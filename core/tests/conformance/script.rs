@@ -40,7 +40,8 @@ pub fn run(case: &Value, max_items: usize) -> Outcome {
 
 impl Script {
     fn new(f: &Fields<'_>, timed: bool, max_items: usize) -> Outcome<Self> {
-        (f.get("name"), f.get("about"));
+        f.get("name");
+        f.get("about");
         let empty = Value::Object(serde_json::Map::new());
         let bus = Fields::new(f.get("bus").unwrap_or(&empty))?;
         let (clock, driver) = if timed {
@@ -83,7 +84,7 @@ impl Script {
             "subscribe" => self.subscribe(f)?,
             "recv" => self.recv(f)?,
             "recv_texts" => self.recv_texts(f)?,
-            "stats" => reading::same_counts(f, &self.sub(f, "of")?.stats())?,
+            "stats" => self.stats(f)?,
             "totals" => self.totals(f)?,
             "consumers" => self.consumers(f)?,
             "settled" => f.same_number("seq", self.sub(f, "of")?.settled().seq)?,

@@ -162,7 +162,31 @@ fn loom_a_guard_is_given_back() {
         }
         closes.join().unwrap();
         comes.join().unwrap();
-        shared.leave(&member);
+        shared.assert_over();
+    });
+}
+
+/// Who came earliest to the guard is the first after it, however the others race.
+///
+/// Catches: a line that admits whoever looks first.
+#[test]
+fn loom_the_earliest_newcomer_is_the_first() {
+    check(5, || {
+        let shared = Shared::new();
+        let member = shared.join();
+        let guard = shared.guard(&member).unwrap();
+        let (mut head, mut second) = (shared.enter(), shared.enter());
+        assert!(head.poll(Waker::noop()).is_pending());
+        assert!(second.poll(Waker::noop()).is_pending());
+        let releases = thread::spawn(move || guard.release());
+        let follows = thread::spawn(move || second.wait().unwrap());
+        let first = shared.joined(head.wait().unwrap());
+        assert!(first.is_first());
+        let second = follows.join().unwrap();
+        assert!(!second.is_first());
+        assert!(releases.join().unwrap());
+        shared.leave(&first);
+        shared.leave(&second);
         shared.assert_over();
     });
 }
@@ -198,6 +222,35 @@ fn loom_a_guard_over_its_limit_holds_nobody_up() {
         ticks.join().unwrap();
         assert!(guard.is_expired());
         assert!(!guard.release(), "a newcomer joined before");
+        shared.assert_over();
+    });
+}
+
+/// A guard that is over its limit was followed by a member, and that one's own guard: ending the old one admits
+/// nobody to the new one's tear-down.
+///
+/// Catches: an `end_guard` that does not ask whose guard is out.
+#[test]
+fn loom_an_expired_guard_ends_no_other() {
+    check(4, || {
+        let shared = Shared::new();
+        let member = shared.join();
+        let expired = shared.guard(&member).unwrap();
+        shared.clock.advance(LIMIT);
+        let cleans = spawn(&shared, |shared| {
+            let member = shared.join();
+            if let Some(guard) = shared.guard(&member) {
+                shared.cleaning.store(1, Ordering::Relaxed);
+                shared.cleaning.store(0, Ordering::Relaxed);
+                assert!(guard.release());
+            } else {
+                shared.leave(&member);
+            }
+        });
+        let comes = spawn(&shared, comes_and_goes);
+        drop(expired);
+        cleans.join().unwrap();
+        comes.join().unwrap();
         shared.assert_over();
     });
 }
