@@ -170,16 +170,21 @@ fn a_task_reads_it_all(overflow: Overflow) {
     });
 }
 
+/// Catches: a poll that looks before it leaves its waker; a reader that arms in another hold of the lock than
+/// the one in which it saw nothing.
 #[test]
 fn loom_publish_and_a_task_on_the_log() {
     a_task_reads_it_all(Overflow::CatchUp);
 }
 
+/// Catches: as on the log.
 #[test]
 fn loom_publish_and_a_task_on_a_window() {
     a_task_reads_it_all(WINDOW);
 }
 
+/// Catches: as on the log; an event that is offered twice; an `end_of_queue` that does not complete the fan-
+/// out, or does not look at the channel again under the lock.
 #[test]
 fn loom_publish_and_a_task_on_a_channel() {
     a_task_reads_it_all(QUEUE);
@@ -197,11 +202,13 @@ fn a_parked_thread_reads_it_all(overflow: Overflow) {
     });
 }
 
+/// Catches: a wait without `begin_park` before its second look; arming in another hold.
 #[test]
 fn loom_publish_and_a_parked_thread_on_the_log() {
     a_parked_thread_reads_it_all(Overflow::CatchUp);
 }
 
+/// Catches: arming in another hold.
 #[test]
 fn loom_publish_and_a_parked_thread_on_a_channel() {
     a_parked_thread_reads_it_all(QUEUE);
@@ -209,6 +216,8 @@ fn loom_publish_and_a_parked_thread_on_a_channel() {
 
 /// Two threads sleep on one bus, and one of them is still armed from a wait that it gave up. Whichever is
 /// woken first, and whether or not it got to sleep, the other is woken too.
+///
+/// Catches: a wait that wakes the next only if it slept.
 #[test]
 fn loom_a_thread_that_did_not_get_to_sleep_wakes_the_next() {
     check(4, || {
@@ -231,6 +240,8 @@ fn loom_a_thread_that_did_not_get_to_sleep_wakes_the_next() {
 }
 
 /// An interrupt ends one wait, whether it comes before or in it, and takes nothing.
+///
+/// Catches: a `wake_now` that does not say `go`.
 #[test]
 fn loom_interrupt_and_a_parked_thread() {
     check(4, || {
@@ -268,11 +279,13 @@ fn publish_against_close(overflow: Overflow) {
     });
 }
 
+/// Catches: a `close` that does not take who is armed; a poll that looks before it leaves its waker.
 #[test]
 fn loom_publish_and_close_on_the_log() {
     publish_against_close(Overflow::CatchUp);
 }
 
+/// Catches: a `close` that does not take who is armed.
 #[test]
 fn loom_publish_and_close_on_a_channel() {
     publish_against_close(QUEUE);
@@ -298,11 +311,13 @@ fn publish_against_unsubscribe(overflow: Overflow) {
     });
 }
 
+/// Catches: a `close` that wakes nobody.
 #[test]
 fn loom_publish_and_unsubscribe_on_the_log() {
     publish_against_unsubscribe(Overflow::CatchUp);
 }
 
+/// Catches: a `fix_end` that does not complete the fan-out.
 #[test]
 fn loom_publish_and_unsubscribe_on_a_channel() {
     publish_against_unsubscribe(QUEUE);
@@ -355,11 +370,13 @@ fn resume_against_publish(overflow: Overflow, filter: fn() -> Filter) {
     });
 }
 
+/// Catches: a ring of slots that takes back a run which is partly emptied as if it were not.
 #[test]
 fn loom_resume_and_publish_on_the_log() {
     resume_against_publish(Overflow::CatchUp, Filter::all);
 }
 
+/// Catches: nothing that the filtered one does not; row and seq count alike here.
 #[test]
 fn loom_resume_and_publish_on_a_channel() {
     resume_against_publish(QUEUE, Filter::all);
@@ -369,17 +386,22 @@ fn kind_k() -> Filter {
     Filter::new(&[], &["k"]).unwrap()
 }
 
+/// Catches: a count of the place that goes on after the log let go of it; a run that is taken back though
+/// partly emptied.
 #[test]
 fn loom_filtered_resume_and_publish_on_the_log() {
     resume_against_publish(Overflow::CatchUp, kind_k);
 }
 
+/// Catches: a count of the place that goes on after the log let go of it.
 #[test]
 fn loom_filtered_resume_and_publish_on_a_channel() {
     resume_against_publish(QUEUE, kind_k);
 }
 
 /// A try after a publish has returned finds its event, whoever holds the shard.
+///
+/// Catches: an `end_of_queue` that does not complete the fan-out.
 #[test]
 fn loom_a_try_after_publish_finds_the_event() {
     check(4, || {
@@ -397,6 +419,8 @@ fn loom_a_try_after_publish_finds_the_event() {
 }
 
 /// The account of a reader that loses events adds up, whoever offers them.
+///
+/// Catches: a loss that is not counted, not noted, or passed over before the message behind it was taken.
 #[test]
 fn loom_the_account_of_a_full_channel_adds_up() {
     check(4, || {
@@ -427,6 +451,8 @@ fn loom_the_account_of_a_full_channel_adds_up() {
 }
 
 /// A window of one: what a reader loses while it reads is counted and told.
+///
+/// Catches: a position that moves before its loss is counted.
 #[test]
 fn loom_the_account_of_a_window_adds_up() {
     check(4, || {
@@ -449,6 +475,8 @@ fn loom_the_account_of_a_window_adds_up() {
 }
 
 /// A reader that subscribes while others publish: every event is on one side of its start.
+///
+/// Catches: a loss of the events between the start and the join.
 #[test]
 fn loom_subscribe_and_publish_on_a_channel() {
     check(4, || {
@@ -467,6 +495,8 @@ fn loom_subscribe_and_publish_on_a_channel() {
 }
 
 /// Nobody can resume on this bus, and the log keeps only what a reader has yet to read, and that it keeps.
+///
+/// Catches: a `trim` that does not ask who still reads.
 #[test]
 fn loom_trim_keeps_what_is_to_be_read() {
     check(4, || {
@@ -490,6 +520,8 @@ fn loom_trim_keeps_what_is_to_be_read() {
 }
 
 /// A status rings whoever sleeps, like an event.
+///
+/// Catches: a reader that arms without a look at the statuses.
 #[test]
 fn loom_a_status_and_a_task() {
     check(4, || {
@@ -507,6 +539,8 @@ fn loom_a_status_and_a_task() {
 }
 
 /// A host's loop over two subscriptions on one bell, to the end of the bus.
+///
+/// Catches: a read that takes something and does not leave its token ready.
 #[test]
 fn loom_a_loop_on_a_bell_reads_to_the_end() {
     check(3, || {
@@ -545,6 +579,8 @@ fn loom_a_loop_on_a_bell_reads_to_the_end() {
 }
 
 /// Whoever is woken may read at once, on the thread that wakes it: nothing is locked then.
+///
+/// Catches: a read that marks its token ready under its lock, as it once did.
 #[test]
 fn loom_a_waker_runs_under_no_lock() {
     struct Reads(Arc<Subscription>);
@@ -595,17 +631,21 @@ fn free_against_ring(overflow: Overflow) {
     });
 }
 
+/// Catches: a log that goes without retiring its events.
 #[test]
 fn loom_free_and_ring_on_the_log() {
     free_against_ring(Overflow::CatchUp);
 }
 
+/// Catches: as on the log.
 #[test]
 fn loom_free_and_ring_on_a_channel() {
     free_against_ring(QUEUE);
 }
 
 /// Who reads an event may keep it for longer than the log, the subscription and the bus.
+///
+/// Catches: PENDING
 #[test]
 fn loom_an_event_outlives_its_bus() {
     check(4, || {

@@ -131,6 +131,7 @@ fn assert_freed<T>(held: &Weak<T>) {
     assert_eq!(held.strong_count(), 0, "somebody still holds it");
 }
 
+/// Catches: a `Chain::pop` that leaves `armed` set.
 #[test]
 fn loom_a_task_misses_no_ring() {
     check(3, || {
@@ -145,6 +146,7 @@ fn loom_a_task_misses_no_ring() {
     });
 }
 
+/// Catches: a `park` that forgets a ring which came before it.
 #[test]
 fn loom_a_parked_thread_misses_no_ring() {
     check(3, || {
@@ -163,6 +165,7 @@ fn loom_a_parked_thread_misses_no_ring() {
     });
 }
 
+/// Catches: a `wake_now` that does not say `go`.
 #[test]
 fn loom_a_close_wakes_whoever_waits() {
     check(3, || {
@@ -191,6 +194,7 @@ fn loom_a_close_wakes_whoever_waits() {
     });
 }
 
+/// Catches: a `ParkLine::push` that does not set `occupied`.
 #[test]
 fn loom_each_parked_thread_wakes_the_next() {
     check(3, || {
@@ -204,8 +208,9 @@ fn loom_each_parked_thread_wakes_the_next() {
     });
 }
 
+/// Catches: a `ParkLine::pop` that leaves `parked_next`, so that its source can never line up again.
 #[test]
-fn loom_two_publishers_and_three_parked_threads() {
+fn loom_two_publishers_and_two_parked_threads() {
     check(3, || {
         let log = Log::new();
         let [publisher] = publishers(&log);
@@ -220,6 +225,8 @@ fn loom_two_publishers_and_three_parked_threads() {
 }
 
 /// One of two gives up while it is in line or being woken: the other is woken all the same.
+///
+/// Catches: a `wake_next` that is content with a source whose thread has left.
 #[test]
 fn loom_a_leaver_does_not_break_the_line() {
     check(3, || {
@@ -247,6 +254,8 @@ fn loom_a_leaver_does_not_break_the_line() {
 }
 
 /// A host's loop as the C ABI has it: poll the descriptor, take, read.
+///
+/// Catches: a `take` that clears the descriptor after it took; a `hand_out` that leaves `ready` set.
 #[test]
 fn loom_a_loop_that_polls_misses_no_ring() {
     check(3, || {
@@ -281,6 +290,8 @@ fn is_readable(bell: &Bell) -> bool {
 }
 
 /// The descriptor is made while a ring is in progress: it is raised by the ringer or by its maker.
+///
+/// Catches: `Bell::fd` or `BellCore::wake` without its fence.
 #[test]
 fn loom_a_late_descriptor_misses_no_ring() {
     check(3, || {
@@ -302,6 +313,8 @@ fn loom_a_late_descriptor_misses_no_ring() {
 }
 
 /// What does not fit into the host's array stays ready and keeps the descriptor readable.
+///
+/// Catches: a `take` that does not raise again for what is left; one that clears after it took.
 #[test]
 fn loom_a_short_array_leaves_the_rest_ready() {
     check(3, || {
@@ -329,6 +342,8 @@ fn loom_a_short_array_leaves_the_rest_ready() {
 }
 
 /// A bell without a descriptor.
+///
+/// Catches: a `wait` that looks at `wakes` only after its take.
 #[test]
 fn loom_a_thread_that_waits_on_a_bell_misses_no_ring() {
     check(3, || {
@@ -349,6 +364,8 @@ fn loom_a_thread_that_waits_on_a_bell_misses_no_ring() {
 
 /// A thread that waits on a bell, with or without a descriptor, or as a task, is woken by its close, and by the event
 /// before it.
+///
+/// Catches: a `close` that wakes before it says so; a `take` that leaves a closed bell cleared.
 #[test]
 fn loom_a_close_of_a_bell_wakes_whoever_waits_on_it() {
     check(4, || {
@@ -381,6 +398,7 @@ fn loom_a_close_of_a_bell_wakes_whoever_waits_on_it() {
     });
 }
 
+/// Catches: a `Ready` that looks before it says who waits.
 #[test]
 fn loom_a_task_that_waits_on_a_bell_misses_no_ring() {
     check(3, || {
@@ -401,6 +419,8 @@ fn loom_a_task_that_waits_on_a_bell_misses_no_ring() {
 }
 
 /// Moves to another bell, and leaves that one, while a ring is in progress.
+///
+/// Catches: an `attach` that does not mark the token ready.
 #[test]
 fn loom_a_source_may_move_while_it_is_rung() {
     check(3, || {
@@ -435,6 +455,8 @@ fn loom_a_source_may_move_while_it_is_rung() {
 }
 
 /// A driven bell wakes the tasks of its loop, from within.
+///
+/// Catches: a `Drive` that looks before it says who waits.
 #[test]
 fn loom_a_driver_wakes_its_tasks() {
     check(2, || {
@@ -454,6 +476,9 @@ fn loom_a_driver_wakes_its_tasks() {
 }
 
 /// The driver is dropped while a ring is in progress: the one or the other wakes the task.
+///
+/// Catches: a `Drive::drop` without its fence, or without its last look; a ring without any fence between its
+/// push and its look at `driven` (there are two: in `Source::ring`, and in `BellCore::wake`).
 #[test]
 fn loom_a_driver_that_goes_leaves_nobody_asleep() {
     check(3, || {
@@ -476,6 +501,8 @@ fn loom_a_driver_that_goes_leaves_nobody_asleep() {
 }
 
 /// Everything goes while a ring is in progress: the subscription, then the bell, then the log.
+///
+/// Catches: a `disarm` that unlinks a source which a chain has taken.
 #[test]
 fn loom_a_ring_in_progress_outlives_what_it_rings() {
     check(3, || {

@@ -51,6 +51,9 @@ fn read(sub: &Subscription) -> usize {
 }
 
 /// Two publishers meet at a shard: the one that does not get its lock leaves its event to the holder.
+///
+/// Catches: `Fanout::turn` without its fence, `Shard::turn` without its own or without its second look; a
+/// publisher that offers its event out of turn.
 #[test]
 fn loom_publishers_leave_nothing_unoffered() {
     check(4, || {
@@ -66,6 +69,8 @@ fn loom_publishers_leave_nothing_unoffered() {
 }
 
 /// Three publishers: the holder looks again after it offered what the second left.
+///
+/// Catches: either fence left out, with fewer preemptions.
 #[test]
 fn loom_three_publishers_leave_nothing_unoffered() {
     check(2, || {
@@ -82,6 +87,8 @@ fn loom_three_publishers_leave_nothing_unoffered() {
 
 /// A publisher that meets the reader at the shard leaves the event in the log, and the reader finds it there: in
 /// this read or, if its publisher had not returned, in the next.
+///
+/// Catches: an `end_of_queue` that does not complete the fan-out.
 #[test]
 fn loom_a_reader_completes_what_a_publisher_left() {
     check(3, || {
@@ -98,6 +105,8 @@ fn loom_a_reader_completes_what_a_publisher_left() {
 }
 
 /// Readers share a shard's turn and the count of its row: one closes while a publisher offers.
+///
+/// Catches: a `fix_end` that does not complete the fan-out.
 #[test]
 fn loom_a_reader_leaves_its_shard_while_a_publisher_offers() {
     check(3, || {
@@ -118,6 +127,8 @@ fn loom_a_reader_leaves_its_shard_while_a_publisher_offers() {
 }
 
 /// A text is made while the log lets go of its event: the log's account ends with what it still holds.
+///
+/// Catches: a `note_text` that reckons with the log after it let go.
 #[test]
 fn loom_the_log_accounts_for_the_texts_it_holds() {
     check(4, || {
@@ -150,6 +161,8 @@ fn loom_the_log_accounts_for_the_texts_it_holds() {
 
 /// Bus, subscriptions and bell go while two publishes ring: nobody holds the bus, the subscription or the bell
 /// afterwards.
+///
+/// Catches: a `disarm` that unlinks a source which a chain has taken.
 #[test]
 fn loom_everything_is_freed() {
     check(3, || {

@@ -72,6 +72,8 @@ fn use_up(event: Event) {
 }
 
 /// Readers drop what they were lent, or give it back, while the log lets go.
+///
+/// Catches: a `release` that is not Release, or has no Acquire; a `retire` that forgets what is lent.
 #[test]
 fn loom_the_last_one_frees_the_block() {
     check(3, || {
@@ -96,6 +98,8 @@ fn loom_the_last_one_frees_the_block() {
 }
 
 /// A clone may be given back too: the log's account of what it lent goes below zero.
+///
+/// Catches: a `retire` that takes an account below zero for zero.
 #[test]
 fn loom_a_clone_may_be_given_back() {
     check(3, || {
@@ -117,6 +121,8 @@ fn loom_a_clone_may_be_given_back() {
 }
 
 /// A fan-out raises the count once and hands references out, while the log lets go.
+///
+/// Catches: `Shares` that forget what is left, or what was put back.
 #[test]
 fn loom_shares_are_counted_once_each() {
     check(3, || {
@@ -144,6 +150,8 @@ fn loom_shares_are_counted_once_each() {
 
 /// Two readers ask for texts, one of which is the same, while the log lets go: each is made once, and the account
 /// returns to zero, though a reader drops what it was lent before the other asks.
+///
+/// Catches: a `note_text` that reckons with the log after it let go, or takes a loan that was dropped for that.
 #[test]
 fn loom_the_account_of_texts_returns_to_zero() {
     check(3, || {
