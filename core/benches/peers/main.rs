@@ -1,8 +1,9 @@
 //! `make bench`: reqbus beside its peers, in one run.
 //!
-//! Each row interleaves ours and the peer round by round, many short rounds, and takes the median of each side: what
-//! else the machine does then falls on both alike, or on few rounds. Percentiles are taken within a round. A row's
-//! ratio is ours / peer; how much the ratios of single rounds spread is printed beside it.
+//! Each row runs ours and the peer round by round, in turn, many short rounds. Its ratio is the median of the ratios of
+//! single rounds: what else the machine does then falls on both sides alike, or on few rounds. `peer` is the median of
+//! the peer's rounds, and `ours` is that times the ratio. How far single rounds lie apart is printed beside it.
+//! Percentiles are taken within a round.
 //!
 //! On both sides the events are the same type, built and stamped by the same code ([`reqbus_core::Event::detached`]
 //! for the peer), and a reader looks at every event it gets. Peers are bounded as our log is.

@@ -3,9 +3,9 @@
 /// What one row came to.
 #[derive(Clone, Copy)]
 pub struct Outcome {
-    /// Median of our rounds.
+    /// What the peer's median and the median of the ratios of single rounds come to.
     pub ours: f64,
-    /// Median of the peer's.
+    /// Median of the peer's rounds.
     pub peer: f64,
     /// The lower and the upper quartile of the ratios of single rounds.
     pub spread: [f64; 2],
@@ -33,9 +33,10 @@ pub fn interleave<const N: usize>(
     std::array::from_fn(|at| {
         let pairs = || values.iter().map(|(ours, peer)| (ours[at], peer[at]));
         let ratios = sorted(pairs().map(|(ours, peer)| ours / peer));
+        let peer = quantile(&sorted(pairs().map(|(_, peer)| peer)), 0.5);
         Outcome {
-            ours: quantile(&sorted(pairs().map(|(ours, _)| ours)), 0.5),
-            peer: quantile(&sorted(pairs().map(|(_, peer)| peer)), 0.5),
+            ours: quantile(&ratios, 0.5) * peer,
+            peer,
             spread: [quantile(&ratios, 0.25), quantile(&ratios, 0.75)],
         }
     })

