@@ -4,6 +4,7 @@ use reqbus_core::bus::{
     Batch, Bus, BusOptions, Filter, Item, Limits, LostReason, Overflow, ResyncReason, Start,
     SubscribeOptions,
 };
+use reqbus_core::wire::Form;
 use reqbus_core::{ErrorKind, NewEvent, RequestEvent};
 
 fn bus() -> Bus {
@@ -255,4 +256,36 @@ fn b5_close_lets_readers_reach_the_end() {
         assert_eq!(own.stats().matched, 1);
         assert_eq!(sub.stats().matched, 2);
     }
+}
+
+#[test]
+fn b9_losses_stay_told_before_a_text_that_does_not_fit() {
+    let bus = Bus::new(BusOptions {
+        log_events: 3,
+        ..Default::default()
+    })
+    .unwrap();
+    let sub = subscribe(&bus, Overflow::DropOldest { events: 4 });
+    for _ in 0..6 {
+        bus.publish(NewEvent::text("k", "x")).unwrap();
+    }
+    let one_byte = Limits {
+        max_bytes: 1,
+        ..Limits::default()
+    };
+    let mut batch = Batch::new();
+    sub.try_recv_texts(&mut batch, Form::Sse, one_byte).unwrap();
+    let lost: Vec<_> = batch
+        .iter()
+        .map(|item| match item {
+            Item::Lost { missed, reason, .. } => (missed, reason),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(lost, [(2, LostReason::Window), (1, LostReason::Evicted)]);
+    assert_eq!(batch.texts().ends.len(), 2);
+    assert_eq!(batch.settled().seq, 3);
+    sub.try_recv_texts(&mut batch, Form::Sse, one_byte).unwrap();
+    assert_eq!(batch.len(), 1);
+    assert!(matches!(batch.get(0), Some(Item::Event { n: 4, .. })));
 }

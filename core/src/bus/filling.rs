@@ -109,6 +109,12 @@ impl Batch {
         self.entries.get(at).is_some_and(Option::is_some)
     }
 
+    /// The place of the first event from a place on; the length if there is none.
+    pub(super) fn first_event_from(&self, at: usize) -> usize {
+        let events = self.entries.iter().skip(at).position(Option::is_some);
+        events.map_or(self.len(), |more| at + more)
+    }
+
     /// How many events there are from a place on, and the seq of the first of them.
     pub(super) fn events_from(&self, at: usize) -> (u64, u64) {
         let events = self.entries.iter().skip(at).flatten();

@@ -50,20 +50,19 @@ impl SubCore {
         let Some(over) = batch.write_texts(want.limits.max_bytes, write) else {
             return true;
         };
-        // One event that is too much is returned alone, and items that are no events are small.
-        let (events, first) = batch.events_from(over);
-        let alone = over == 0 || events == 0 || !batch.is_event(over);
-        let cut = if alone { over + 1 } else { over };
-        let (events, first) = if alone {
-            batch.events_from(cut)
+        // One event that is too much is returned alone; items that are no events are small, and stay.
+        let cut = if over == 0 && batch.is_event(0) {
+            1
         } else {
-            (events, first)
+            batch.first_event_from(over)
         };
+        let (events, first) = batch.events_from(cut);
         if events == 0 {
             self.write_texts(batch, want.form);
             return true;
         }
         batch.truncate(cut);
+        self.write_texts(batch, want.form);
         reader.go_back(events, first);
         false
     }
