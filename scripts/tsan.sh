@@ -27,9 +27,10 @@ if [[ -d $sysroot/lib/rustlib/src/rust/library ]]; then
 else
     say "tsan: no rust-src in '$toolchain': std is NOT instrumented (rustup component add rust-src --toolchain $toolchain)"
     rustflags+=" -Cunsafe-allow-abi-mismatch=sanitizer"
+    TSAN_OPTIONS="suppressions=$root/scripts/tsan.supp ${TSAN_OPTIONS:-}"
 fi
 
-# Nothing is ignored by name: a report is a failure.
+# With an instrumented std nothing is ignored by name. A report is a failure.
 export TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 ${TSAN_OPTIONS:-}"
 filter=()
 [[ -z ${FILTER:-} ]] || filter=("$FILTER")

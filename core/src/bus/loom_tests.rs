@@ -111,7 +111,7 @@ fn loom_a_reader_completes_what_a_publisher_left() {
 fn loom_a_reader_leaves_its_shard_while_a_publisher_offers() {
     check(3, || {
         let bus = bus();
-        // As many as there are shards, so that the last shares the first one's.
+        // A multiple of the number of shards, so that the last shares the first one's.
         let stays = subscribe(&bus);
         drop([subscribe(&bus), subscribe(&bus), subscribe(&bus)]);
         let goes = subscribe(&bus);

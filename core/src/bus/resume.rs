@@ -85,16 +85,22 @@ impl Core {
     /// back, so that what is evicted from there on is counted. `None` if the log let go of `next` meanwhile.
     ///
     /// `last` runs in the hold in which the count ends, so that nothing can come between.
+    ///
+    /// With `oldest`, the place is where the log begins instead, if that has moved past `next` meanwhile.
     pub(super) fn place<T>(
         &self,
         row: &Row,
-        next: u64,
+        mut next: u64,
+        oldest: bool,
         mut last: impl FnMut(&mut LogState, Place) -> T,
     ) -> Option<T> {
         let mut at: Option<Place> = None;
         loop {
             let mut state = self.log.lock();
             let head = state.head();
+            if oldest && next < state.tail() {
+                next = state.tail();
+            }
             if row.all {
                 return (next >= state.tail()).then(|| {
                     last(
@@ -113,6 +119,16 @@ impl Core {
             });
             if next < state.tail() {
                 return None;
+            }
+            if place.next < next {
+                // Counted past the log's new beginning, where the row now knows its ordinal.
+                if state.is_reaped() {
+                    let ordinal = row.evicted(next);
+                    return Some(last(&mut state, Place { next, ordinal }));
+                }
+                drop(state);
+                self.log.reap_all();
+                continue;
             }
             let stop = next.max(place.next.saturating_sub(SCAN));
             while place.next > stop {

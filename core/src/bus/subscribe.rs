@@ -171,16 +171,16 @@ impl Core {
                 other => other,
             }
         };
+        // Who gave no id begins at what is the oldest by then.
+        let oldest = matches!(plan.start, OwnedStart::Oldest);
         let reason = match resolved {
-            Ok(next) => match self.place(row, next, |_, place| place) {
+            Ok(next) => match self.place(row, next, oldest, |_, place| place) {
                 Some(place) => {
                     return Seat {
                         place,
                         resync: None,
                     };
                 }
-                // The log moved on meanwhile. Who gave no id begins at what is the oldest now.
-                None if matches!(plan.start, OwnedStart::Oldest) => return self.seat(plan, row),
                 None => ResyncReason::Expired,
             },
             Err(reason) => reason,
@@ -217,7 +217,8 @@ impl Core {
         };
         // The shard may lag: the row's count there begins where the shard stands.
         let counts = fan.counts(row).unwrap_or_else(|| {
-            let there = (next < join.next).then(|| self.place(row, next, |_, place| place.ordinal));
+            let there =
+                (next < join.next).then(|| self.place(row, next, false, |_, place| place.ordinal));
             let evicted = || {
                 let state = self.settled_log();
                 row.evicted(state.tail())

@@ -196,6 +196,8 @@ impl SubCore {
         self.take_interrupt()?;
         let until = deadline.instant().map_or(until, |at| at.min(until));
         self.source.park(Some(until));
+        // A park like any other: the line may have counted on us.
+        self.bus.line.wake_next();
         Ok(())
     }
 }

@@ -91,7 +91,7 @@ fn comes_and_goes(shared: &Shared) {
     shared.leave(&member);
 }
 
-/// Catches: nothing that the others do not: the plain case, with the most threads.
+/// The plain case, with the most threads.
 #[test]
 fn loom_each_first_has_its_last() {
     check(4, || {
