@@ -217,16 +217,13 @@ impl Core {
         };
         // The shard may lag: the row's count there begins where the shard stands.
         let counts = fan.counts(row).unwrap_or_else(|| {
-            let there =
-                (next < join.next).then(|| self.place(row, next, false, |_, place| place.ordinal));
-            let evicted = || {
-                let state = self.settled_log();
-                row.evicted(state.tail())
+            let there = if next < join.next {
+                // The log may have moved past the shard: then its count begins where the log does.
+                self.place(row, next, true, |_, place| place.ordinal)
+            } else {
+                None
             };
-            Counts::at(match there {
-                None => join.ordinal,
-                Some(ordinal) => ordinal.unwrap_or_else(evicted),
-            })
+            Counts::at(there.unwrap_or(join.ordinal))
         });
         let outlet = Arc::new(Outlet::new(join.ordinal, events, bytes, counts.bytes()));
         let fits = (bytes / events) as u64;
