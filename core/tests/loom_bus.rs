@@ -177,7 +177,7 @@ fn loom_publish_and_a_task_on_the_log() {
     a_task_reads_it_all(Overflow::CatchUp);
 }
 
-/// Catches: as on the log.
+/// The code of the one on the log, with a window.
 #[test]
 fn loom_publish_and_a_task_on_a_window() {
     a_task_reads_it_all(WINDOW);
@@ -376,7 +376,7 @@ fn loom_resume_and_publish_on_the_log() {
     resume_against_publish(Overflow::CatchUp, Filter::all);
 }
 
-/// Catches: nothing that the filtered one does not; row and seq count alike here.
+/// Catches: a channel that does not begin where the log's part ends.
 #[test]
 fn loom_resume_and_publish_on_a_channel() {
     resume_against_publish(QUEUE, Filter::all);
@@ -476,7 +476,7 @@ fn loom_the_account_of_a_window_adds_up() {
 
 /// A reader that subscribes while others publish: every event is on one side of its start.
 ///
-/// Catches: a loss of the events between the start and the join.
+/// Catches: a channel that does not begin where the log's part ends.
 #[test]
 fn loom_subscribe_and_publish_on_a_channel() {
     check(4, || {
@@ -637,7 +637,7 @@ fn loom_free_and_ring_on_the_log() {
     free_against_ring(Overflow::CatchUp);
 }
 
-/// Catches: as on the log.
+/// Catches: a loan of one event that is not in the account.
 #[test]
 fn loom_free_and_ring_on_a_channel() {
     free_against_ring(QUEUE);
@@ -645,7 +645,7 @@ fn loom_free_and_ring_on_a_channel() {
 
 /// Who reads an event may keep it for longer than the log, the subscription and the bus.
 ///
-/// Catches: PENDING
+/// Catches: a clone that does not count; a loan of one event that is not in the account.
 #[test]
 fn loom_an_event_outlives_its_bus() {
     check(4, || {

@@ -477,8 +477,7 @@ fn loom_a_driver_wakes_its_tasks() {
 
 /// The driver is dropped while a ring is in progress: the one or the other wakes the task.
 ///
-/// Catches: a `Drive::drop` without its fence, or without its last look; a ring without any fence between its
-/// push and its look at `driven` (there are two: in `Source::ring`, and in `BellCore::wake`).
+/// Catches: a `Drive::drop` without its fence, or without its last look; a `Source::ring` without its fence.
 #[test]
 fn loom_a_driver_that_goes_leaves_nobody_asleep() {
     check(3, || {
