@@ -17,7 +17,7 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DESTDIR ?=
 
-# How often `make soak` replays the trace.
+# How much longer than usual `make soak` runs the random and the stress tests, and how often it replays the trace.
 SOAK_ROUNDS ?= 20
 
 .PHONY: help
@@ -86,8 +86,8 @@ fuzz: ## Fuzz targets at length: FUZZ_SECONDS=n for each
 	@scripts/fuzz.sh
 
 .PHONY: soak
-soak: setup-demo stage ## Ignored long tests, then the demo SOAK_ROUNDS times (long)
-	cargo test $(CARGO_FLAGS) --release --workspace soak -- --ignored --nocapture --test-threads=1
+soak: setup-demo stage ## Model and stress tests at SOAK_ROUNDS times their size, then the demo as often (long)
+	REQBUS_STRESS=$(SOAK_ROUNDS) cargo test $(CARGO_FLAGS) --release -p reqbus-core --test bus_model --test bus_stress
 	@for ((round = 1; round <= $(SOAK_ROUNDS); round++)); do echo "soak: round $$round of $(SOAK_ROUNDS)"; scripts/demo.sh; done
 
 .PHONY: clean
