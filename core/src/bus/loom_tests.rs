@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::{Batch, Bus, BusOptions, Limits, Overflow, SubscribeOptions, Subscription};
+use super::{Batch, Bus, BusOptions, Filter, Limits, Overflow, SubscribeOptions, Subscription};
 use crate::bell::Bell;
 use crate::event::NewEvent;
 use crate::sync::check;
@@ -123,6 +123,40 @@ fn loom_a_reader_leaves_its_shard_while_a_publisher_offers() {
         assert_eq!(stats.matched, stats.delivered + stats.pending);
         assert_eq!(stats.delivered, read_there as u64);
         assert_eq!(read(&stays), 1);
+    });
+}
+
+/// A reader joins a shard that lags, and the log moves past both: what it lost of what came after it is counted.
+///
+/// Catches: a count that begins where the log begins, beyond the reader's own beginning.
+#[test]
+fn loom_the_log_moves_past_a_reader_that_joins_a_shard() {
+    check(3, || {
+        let options = BusOptions {
+            log_events: 1,
+            ..BusOptions::default()
+        };
+        let bus = Bus::new(options).unwrap();
+        // A multiple of the number of shards, less one: the next shares the first one's.
+        let _stays = subscribe(&bus);
+        drop(subscribe(&bus));
+        let thread = {
+            let bus = bus.clone();
+            thread::spawn(move || {
+                for _ in 0..3 {
+                    bus.publish(NewEvent::bytes("k", b"")).unwrap();
+                }
+            })
+        };
+        let options = SubscribeOptions {
+            filter: Filter::new(&[], &["k"]).unwrap(),
+            ..SubscribeOptions::default()
+        };
+        let comes = bus.subscribe(options).unwrap();
+        thread.join().unwrap();
+        let stats = comes.stats();
+        let sum = stats.delivered + stats.lost() + stats.pending;
+        assert_eq!(stats.matched, sum, "{stats:?}");
     });
 }
 

@@ -218,12 +218,13 @@ impl Core {
         // The shard may lag: the row's count there begins where the shard stands.
         let counts = fan.counts(row).unwrap_or_else(|| {
             let there = if next < join.next {
-                // The log may have moved past the shard: then its count begins where the log does.
+                // The log may have moved past the shard: then its count begins where the log does, unless the
+                // log has moved past this reader too, whose losses are still to be counted.
                 self.place(row, next, true, |_, place| place.ordinal)
             } else {
                 None
             };
-            Counts::at(there.unwrap_or(join.ordinal))
+            Counts::at(there.unwrap_or(join.ordinal).min(join.ordinal))
         });
         let outlet = Arc::new(Outlet::new(join.ordinal, events, bytes, counts.bytes()));
         let fits = (bytes / events) as u64;
