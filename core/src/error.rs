@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Busy,
     /// The audience is being cleaned up, and stayed so until the caller's deadline.
     AudienceBusy,
+    /// The store of a pool cannot be reached, or did not answer.
+    StoreUnavailable,
     /// The object was made in a parent process; this process is a forked child.
     Forked,
     /// The operating system refused (file descriptors, random numbers, threads).
@@ -55,6 +57,7 @@ impl ErrorKind {
             Self::Interrupted => "interrupted",
             Self::Busy => "busy",
             Self::AudienceBusy => "audience_busy",
+            Self::StoreUnavailable => "store_unavailable",
             Self::Forked => "forked",
             Self::System => "system",
         }

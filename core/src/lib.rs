@@ -3,6 +3,8 @@
 //! * [`Bus`]: each finished request becomes an event; dashboards, loggers and metrics subscribe,
 //!   live or resuming after a disconnect. A slow reader never slows a publisher down, and always
 //!   learns exactly what it missed.
+//! * [`SlotPool`]: at most so many requests in flight per user, account or key; who finds no room waits
+//!   its turn in a bounded queue, and gets its slot the moment one is given back.
 //!
 //! The rooms, from the ground up (a room imports only from lower floors):
 //!
@@ -12,6 +14,7 @@
 //! | 2 | [`event`], [`bell`] | the immutable event and its ids; readiness |
 //! | 3 | [`wire`] | JSON, SSE frames, NDJSON, made once per event |
 //! | 4 | [`bus`] | log, filters, fan-out, resume, batches, subscriptions, audiences, statuses |
+//! | 4 | [`slots`] | keys, limits, waits, slots, load, backoff, and the stores behind them |
 //!
 //! Nothing here spawns a thread before a feature needs one, reads an environment variable, installs
 //! a signal handler or prints. The one global effect is an at-fork handler ([`fork`]).
@@ -21,6 +24,7 @@ pub mod bus;
 pub mod error;
 pub mod event;
 pub mod fork;
+pub mod slots;
 pub(crate) mod sync;
 pub mod time;
 pub mod wire;
@@ -29,6 +33,7 @@ pub use bell::Bell;
 pub use bus::{Batch, Bus, Item, Subscription};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, EventId, NewEvent, RequestEvent};
+pub use slots::{Slot, SlotPool, Wait};
 
 /// The Rust snippets of the README and the guide run as tests of this crate.
 #[cfg(doctest)]

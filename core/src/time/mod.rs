@@ -12,6 +12,7 @@
 //! thread per process that comes and goes, and `driven`, where the test's own thread fires them.
 
 mod clock;
+mod deadline;
 #[cfg(any(test, feature = "test-clock"))]
 mod driven;
 #[cfg(any(not(loom), test, feature = "test-clock"))]
@@ -24,6 +25,7 @@ mod tests;
 mod timer;
 
 pub use clock::Clock;
+pub(crate) use deadline::Deadline;
 #[cfg(any(test, feature = "test-clock"))]
 pub use driven::ClockDriver;
 pub(crate) use timer::TimerHandle;

@@ -1,0 +1,154 @@
+//! What is due when: all timers of a pool behind one timer of its clock.
+//!
+//! Promised: whatever is due fires in the order of its time, and at one time offers before deadlines before pings, on
+//! the thread that fires the clock's timers, under no lock.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
+
+use crate::error::Result;
+use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::time::{Clock, TimerHandle};
+
+/// What fires first of what is due at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Class {
+    /// A store's message arrives.
+    #[cfg(any(test, feature = "test-clock"))]
+    Delivery,
+    /// An offer that nobody took.
+    Offer,
+    /// A wait's time is up, or a store's time to answer.
+    Deadline,
+    /// A ping is due.
+    Ping,
+    /// Time to ask a store again.
+    Poll,
+}
+
+/// Names an entry: when, what class, and its number.
+pub(super) type Entry = (u64, Class, u64);
+
+/// Something that is due.
+pub(super) trait Due: Send + Sync {
+    /// Its time has come; the entry is gone.
+    fn fire(self: Arc<Self>);
+}
+
+/// The timers of a pool.
+pub(crate) struct Agenda {
+    clock: Clock,
+    state: Mutex<State>,
+    /// Numbers entries. Relaxed: only their order counts, and only among those of one time and class.
+    last: AtomicU64,
+    this: Weak<Self>,
+}
+
+struct State {
+    entries: BTreeMap<Entry, Arc<dyn Due>>,
+    /// For when the clock's timer is set, or being set; `u64::MAX` if it is not.
+    armed_ns: u64,
+    /// Tells settings of the timer apart.
+    setting: u64,
+    timer: Option<TimerHandle>,
+}
+
+impl Agenda {
+    pub(super) fn new(clock: Clock) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            clock,
+            state: Mutex::new(State {
+                entries: BTreeMap::new(),
+                armed_ns: u64::MAX,
+                setting: 0,
+                timer: None,
+            }),
+            last: AtomicU64::new(0),
+            this: this.clone(),
+        })
+    }
+
+    /// Puts `due` on the agenda. May be called under a lock; [`Agenda::arm`] follows after it.
+    pub(super) fn add(&self, at_ns: u64, class: Class, due: Arc<dyn Due>) -> Entry {
+        let entry = (at_ns, class, self.last.fetch_add(1, Ordering::Relaxed));
+        self.state.lock().entries.insert(entry, due);
+        entry
+    }
+
+    /// Takes an entry off, if it has not fired. What it held is for the caller to drop, under no lock.
+    pub(super) fn remove(&self, entry: Entry) -> Option<Arc<dyn Due>> {
+        self.state.lock().entries.remove(&entry)
+    }
+
+    /// Sets the clock's timer for the first entry. Never under a lock: a time that has passed fires here and now.
+    ///
+    /// [`crate::ErrorKind::System`] if the timer's thread cannot be started.
+    pub(super) fn arm(&self) -> Result<()> {
+        let Some(this) = self.this.upgrade() else {
+            return Ok(());
+        };
+        loop {
+            let (at_ns, setting, before) = {
+                let mut state = self.state.lock();
+                let first = state.entries.first_key_value();
+                let first_ns = first.map_or(u64::MAX, |(entry, _)| entry.0);
+                if first_ns == u64::MAX {
+                    // Nobody waits: the timer's thread may go.
+                    state.armed_ns = u64::MAX;
+                    state.setting += 1;
+                    (u64::MAX, state.setting, state.timer.take())
+                } else if first_ns >= state.armed_ns {
+                    return Ok(()); // it fires early enough, and sets itself anew
+                } else {
+                    state.armed_ns = first_ns;
+                    state.setting += 1;
+                    (first_ns, state.setting, state.timer.take())
+                }
+            };
+            drop(before);
+            if at_ns == u64::MAX {
+                return Ok(());
+            }
+            let timer = self.clock.schedule(at_ns, Waker::from(this.clone()))?;
+            let mut state = self.state.lock();
+            if state.setting == setting {
+                let before = state.timer.replace(timer);
+                drop(state);
+                drop(before);
+                return Ok(());
+            }
+            drop(state);
+            drop(timer);
+        }
+    }
+
+    /// Fires what is due.
+    fn fire(&self) {
+        let mut is_first = true;
+        loop {
+            let now_ns = self.clock.now_ns();
+            let due = {
+                let mut state = self.state.lock();
+                if std::mem::take(&mut is_first) {
+                    // The timer is spent.
+                    state.armed_ns = u64::MAX;
+                    state.setting += 1;
+                }
+                match state.entries.first_entry() {
+                    Some(first) if first.key().0 <= now_ns => first.remove(),
+                    _ => break,
+                }
+            };
+            due.fire();
+        }
+        // No thread to set a timer on: nobody here to tell, and the next wait tries again, and is told.
+        let _ = self.arm();
+    }
+}
+
+impl Wake for Agenda {
+    fn wake(self: Arc<Self>) {
+        self.fire();
+    }
+}

@@ -1,0 +1,421 @@
+//! The pool itself.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrayvec::ArrayVec;
+
+use super::ask::{Ask, MAX_KEYS, OwnedAsk};
+use super::key::Key;
+use super::limit::Limit;
+use super::load::{Holder, HolderId, Load};
+use super::options::{PoolOptions, WaitOptions};
+use super::outcome::{Outcome, Refusal};
+use super::rank::Ranks;
+use super::reply::Reply;
+use super::shared::Shared;
+use super::slot::Slot;
+use super::stats::{KeyStats, ScopeStats};
+use super::store::memory::MemoryStore;
+use super::store::{Change, Store, TryAll};
+use super::wait::Wait;
+use super::wait_core::{Terms, WaitCore};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sync::{AtomicBool, Ordering};
+
+/// Limits on requests in flight, per user, account, key or whatever else a host names.
+///
+/// Cheap to clone; clones are the same pool. Any thread may use it at any time. Dropping the last clone closes it, as
+/// [`SlotPool::close`] does; slots that are out stay valid and are released as ever.
+#[derive(Clone)]
+pub struct SlotPool {
+    core: Arc<PoolCore>,
+    /// One for all clones.
+    _last: Arc<CloseOnDrop>,
+}
+
+/// Closes the pool when its last handle goes.
+struct CloseOnDrop(Arc<PoolCore>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// What all handles of one pool, and its waits, share.
+pub(super) struct PoolCore {
+    pub(super) shared: Arc<Shared>,
+    pub(super) store: Arc<dyn Store>,
+    ranks: Ranks,
+    is_closed: AtomicBool,
+}
+
+impl PoolCore {
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    fn close(&self) {
+        if self.shared.generation.is_current() && !self.is_closed.swap(true, Ordering::AcqRel) {
+            self.store.close();
+            self.shared.close();
+        }
+    }
+}
+
+impl SlotPool {
+    /// A pool. It starts no thread before a wait needs a timer. [`ErrorKind::System`] when the system cannot give what
+    /// the store needs.
+    pub fn new(options: PoolOptions) -> Result<Self> {
+        let shared = Shared::new(&options);
+        #[cfg(any(test, feature = "test-clock"))]
+        let store: Arc<dyn Store> = match &options.fault {
+            Some(fault) => super::store::fault::FaultStore::new(&shared, fault),
+            None => Arc::new(MemoryStore::new(&shared)),
+        };
+        #[cfg(not(any(test, feature = "test-clock")))]
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(&shared));
+        let core = Arc::new(PoolCore {
+            shared,
+            store,
+            ranks: options.ranks,
+            is_closed: AtomicBool::new(false),
+        });
+        Ok(Self {
+            _last: Arc::new(CloseOnDrop(core.clone())),
+            core,
+        })
+    }
+
+    /// [`ErrorKind::Forked`] in a child of the process that made this pool.
+    pub fn check_fork(&self) -> Result<()> {
+        self.core.shared.generation.check()
+    }
+
+    /// Takes a slot of every key or of none, in one step, and does not wait; `label` names the holder in lists, at most
+    /// 255 bytes.
+    ///
+    /// From memory it answers at once, and does not allocate for one key that is known and no label. It blocks on a
+    /// store that answers later, for at most 2 s. Outcomes: [`Outcome::Busy`], [`Outcome::Closed`],
+    /// [`Outcome::StoreUnavailable`], [`Outcome::Invalid`].
+    #[inline]
+    pub fn try_acquire(&self, asks: &[Ask<'_>], label: &str) -> Result<Slot, Refusal> {
+        match self.try_now(asks, label, true)? {
+            Some(slot) => Ok(slot),
+            None => {
+                let options = WaitOptions {
+                    label,
+                    timeout: Duration::ZERO,
+                    ..WaitOptions::default()
+                };
+                self.begin(asks, &options).wait()
+            }
+        }
+    }
+
+    /// The try that a call begins with. `None` if the store cannot tell at once.
+    #[inline]
+    fn try_now(
+        &self,
+        asks: &[Ask<'_>],
+        label: &str,
+        is_final: bool,
+    ) -> Result<Option<Slot>, Refusal> {
+        self.check(asks, label)?;
+        self.core.shared.reap_leaks();
+        let answer = if let [_] = asks {
+            self.core.store.try_all(&TryAll {
+                asks,
+                label,
+                is_final,
+            })
+        } else {
+            let mut sorted: ArrayVec<Ask<'_>, MAX_KEYS> = asks.iter().copied().collect();
+            self.core.ranks.sort(&mut sorted, |ask| *ask);
+            self.core.store.try_all(&TryAll {
+                asks: &sorted,
+                label,
+                is_final,
+            })
+        };
+        match answer {
+            Some(Ok(grants)) => Ok(Some(Slot::new(grants))),
+            Some(Err(refused)) => Err(Refusal::of(refused)),
+            None => Ok(None),
+        }
+    }
+
+    #[inline]
+    fn check(&self, asks: &[Ask<'_>], label: &str) -> Result<(), Refusal> {
+        let generation = self.core.shared.generation.check();
+        generation.map_err(|error| Refusal::invalid("", error))?;
+        Ask::check_all(asks).map_err(|invalid| {
+            let ask = invalid.at.and_then(|at| asks.get(at));
+            let scope = ask.map_or("", |ask| ask.key.scope);
+            // A scope that is too long is not repeated.
+            let scope = if scope.len() > super::key::MAX_NAME {
+                ""
+            } else {
+                scope
+            };
+            Refusal::invalid(scope, invalid.error)
+        })?;
+        let label = super::key::check_len("label", label.len());
+        label.map_err(|error| Refusal::invalid("", error))
+    }
+
+    /// Takes the first of these keys that has room: the one with the lowest load rate first, of equal ones in the
+    /// caller's order. The slot, and which of `asks` it is of. A refusal is that of the least loaded key.
+    ///
+    /// Blocks as [`SlotPool::try_acquire`] does.
+    pub fn try_first_of(&self, asks: &[Ask<'_>], label: &str) -> Result<(usize, Slot), Refusal> {
+        let keys: Vec<Key<'_>> = asks.iter().map(|ask| ask.key).collect();
+        for ask in asks {
+            self.check(std::slice::from_ref(ask), label)?;
+        }
+        let timeout = Some(super::wait_core::ANSWER);
+        let loads = self.core.store.load(&keys).wait(timeout);
+        let loads = loads.map_err(|error| {
+            let scope = keys.first().map_or("", |key| key.scope);
+            Refusal::unavailable(scope, error)
+        })?;
+        let mut order: Vec<(u64, usize)> = Vec::with_capacity(asks.len());
+        for (at, (ask, load)) in asks.iter().zip(&loads).enumerate() {
+            let limit = load.limit.or(ask.limit).unwrap_or(Limit::Unlimited);
+            order.push((limit.load_rate(load.in_use, load.waiting), at));
+        }
+        order.sort_unstable();
+        let mut first_refusal = None;
+        for (_, at) in order {
+            let Some(ask) = asks.get(at) else { continue };
+            match self.try_acquire(std::slice::from_ref(ask), label) {
+                Ok(slot) => return Ok((at, slot)),
+                Err(refusal) => first_refusal = first_refusal.or(Some(refusal)),
+            }
+        }
+        Err(first_refusal.unwrap_or_else(|| {
+            let error = Error::fixed(
+                ErrorKind::InvalidArgument,
+                "keys",
+                "there is none to choose from",
+            );
+            Refusal::invalid("", error)
+        }))
+    }
+
+    /// Begins to wait for a slot of every key: it is asked for at once, and has its place in the queue when this
+    /// returns (from memory). Never blocks. Keys are taken in the pool's order of scopes; what was taken is held while
+    /// the wait stands in the queue of the next.
+    ///
+    /// The wait is a future of the slot, which passes over pings; [`Wait::next`] and its like tell them.
+    pub fn wait(&self, asks: &[Ask<'_>], options: &WaitOptions<'_>) -> Wait {
+        let generation = self.core.shared.generation;
+        if let Err(error) = options.check() {
+            return Wait::decided(Err(Refusal::invalid("", error)), generation);
+        }
+        match self.try_now(asks, options.label, options.is_try()) {
+            Ok(Some(slot)) => Wait::decided(Ok(slot), generation),
+            Err(refusal) if options.is_try() || refusal.outcome() != Outcome::Busy => {
+                if !options.is_try() {
+                    self.count(&refusal, asks);
+                }
+                Wait::decided(Err(refusal), generation)
+            }
+            Ok(None) | Err(_) => self.begin(asks, options),
+        }
+    }
+
+    /// A refusal that no store has counted, because it was not known to be final.
+    fn count(&self, refusal: &Refusal, asks: &[Ask<'_>]) {
+        let ask = asks.iter().find(|ask| ask.key.scope == refusal.scope());
+        if let Some(ask) = ask {
+            let note = super::store::Note::Ended(refusal.outcome());
+            self.core.store.note(ask.key, note);
+        }
+    }
+
+    fn begin(&self, asks: &[Ask<'_>], options: &WaitOptions<'_>) -> Wait {
+        let mut sorted: Box<[OwnedAsk]> = asks.iter().map(OwnedAsk::from).collect();
+        self.core.ranks.sort(&mut sorted, OwnedAsk::as_ask);
+        let terms = Terms {
+            label: options.label,
+            max_waiting: options.max_waiting,
+            timeout: options.timeout,
+            ping_every: options.ping_every,
+        };
+        let core = WaitCore::new(&self.core, sorted, &terms);
+        core.start();
+        Wait::open(core, self.core.shared.generation)
+    }
+
+    /// As [`SlotPool::wait`], for further keys on top of a slot that is held: each must come after all of its scopes, or
+    /// it is [`Outcome::Invalid`], because two requests could wait for each other. The new slot is one of its own;
+    /// [`Slot::join`] makes them one.
+    pub fn wait_on_top(&self, slot: &Slot, asks: &[Ask<'_>], options: &WaitOptions<'_>) -> Wait {
+        for held in slot.keys() {
+            for ask in asks {
+                let order = self
+                    .core
+                    .ranks
+                    .compare_scopes(held.as_key().scope, ask.key.scope);
+                if order != std::cmp::Ordering::Less {
+                    let error = Error::fixed(
+                        ErrorKind::InvalidArgument,
+                        "scope",
+                        "it comes before, or is, a scope that the slot holds; release that first",
+                    );
+                    let refusal = Refusal::invalid("", error);
+                    return Wait::decided(Err(refusal), self.core.shared.generation);
+                }
+            }
+        }
+        self.wait(asks, options)
+    }
+
+    /// Sets a limit that wins over those of calls until it is cleared. A higher one is offered to those who wait at once;
+    /// under a lower one in use falls as slots are released.
+    pub fn set_limit(&self, key: Key<'_>, limit: Limit) -> Reply<()> {
+        match limit.check() {
+            Ok(()) => self.set(key, Change::Limit(limit)),
+            Err(error) => Reply::here(Err(error)),
+        }
+    }
+
+    /// The limits of calls decide again.
+    pub fn clear_limit(&self, key: Key<'_>) -> Reply<()> {
+        self.set(key, Change::ClearLimit)
+    }
+
+    /// Closes a key: who waits is refused as [`Outcome::Closed`], and so are newcomers, until [`SlotPool::open_key`].
+    /// Holders keep their slots.
+    pub fn close_key(&self, key: Key<'_>) -> Reply<()> {
+        self.set(key, Change::Close)
+    }
+
+    /// Opens a closed key.
+    pub fn open_key(&self, key: Key<'_>) -> Reply<()> {
+        self.set(key, Change::Open)
+    }
+
+    fn set(&self, key: Key<'_>, change: Change) -> Reply<()> {
+        match self.check_fork().and_then(|()| key.check()) {
+            Ok(()) => self.core.store.set(key, change),
+            Err(error) => Reply::here(Err(error)),
+        }
+    }
+
+    /// How keys stand, in their order; a key that is not known stands at zero.
+    pub fn load(&self, keys: &[Key<'_>]) -> Reply<Vec<Load>> {
+        let checked = keys.iter().try_for_each(Key::check);
+        if let Err(error) = self.check_fork().and(checked) {
+            return Reply::here(Err(error));
+        }
+        self.core.shared.reap_leaks();
+        self.core.store.load(keys)
+    }
+
+    /// The order of these keys by load rate, the least loaded first, of equal ones in the caller's order: what an account
+    /// scheduler asks for. Keys without a limit count as not loaded. As [`SlotPool::load`] otherwise.
+    pub async fn order_by_load(&self, keys: &[Key<'_>]) -> Result<Vec<usize>> {
+        Ok(by_load(&self.load(keys).await?))
+    }
+
+    /// [`SlotPool::order_by_load`], blocking for at most `timeout`.
+    pub fn order_by_load_timeout(
+        &self,
+        keys: &[Key<'_>],
+        timeout: Option<Duration>,
+    ) -> Result<Vec<usize>> {
+        Ok(by_load(&self.load(keys).wait(timeout)?))
+    }
+
+    /// Who holds slots of a key, oldest first.
+    pub fn holders(&self, key: Key<'_>) -> Reply<Vec<Holder>> {
+        if let Err(error) = self.check_fork().and_then(|()| key.check()) {
+            return Reply::here(Err(error));
+        }
+        self.core.shared.reap_leaks();
+        self.core.store.holders(Some(key), Duration::ZERO)
+    }
+
+    /// Who has held a slot of any key for longer than `age`: suspects. It frees nothing.
+    pub fn held_longer_than(&self, age: Duration) -> Reply<Vec<Holder>> {
+        if let Err(error) = self.check_fork() {
+            return Reply::here(Err(error));
+        }
+        self.core.shared.reap_leaks();
+        self.core.store.holders(None, age)
+    }
+
+    /// Takes a slot away from its holder, who is told that it is lost, and whose own release will say so. Whether it was
+    /// held.
+    pub fn force(&self, key: Key<'_>, id: HolderId) -> Reply<bool> {
+        match self.check_fork().and_then(|()| key.check()) {
+            Ok(()) => self.core.store.force(key, id),
+            Err(error) => Reply::here(Err(error)),
+        }
+    }
+
+    /// A key's counters, peak and waits; `None` if it is not known (any more).
+    #[must_use]
+    pub fn key_stats(&self, key: Key<'_>) -> Option<KeyStats> {
+        self.check_fork().and_then(|()| key.check()).ok()?;
+        self.core.store.key_stats(key)
+    }
+
+    /// The sum over the keys of a scope, those that were forgotten included. Takes every lock of the pool in turn.
+    #[must_use]
+    pub fn scope_stats(&self, scope: &str) -> ScopeStats {
+        match self.check_fork() {
+            Ok(()) => self.core.store.scope_stats(scope),
+            Err(_) => ScopeStats::default(),
+        }
+    }
+
+    /// How many keys the pool knows: those in use, those with something set on them, and the latest 4,096 idle ones, none
+    /// idle for longer than 5 minutes. Takes every lock of the pool in turn.
+    #[must_use]
+    pub fn known_keys(&self) -> usize {
+        match self.check_fork() {
+            Ok(()) => self.core.store.keys(),
+            Err(_) => 0,
+        }
+    }
+
+    /// Slots that were collected without a release, so far.
+    #[must_use]
+    pub fn leaked(&self) -> u64 {
+        if self.check_fork().is_ok() {
+            self.core.shared.reap_leaks();
+        }
+        self.core.shared.leaked()
+    }
+
+    /// Closes the pool: who waits is refused as [`Outcome::Closed`], and so is every newcomer. Slots that are out stay
+    /// valid. Idempotent.
+    pub fn close(&self) {
+        self.core.close();
+    }
+
+    /// Whether it was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.core.is_closed()
+    }
+}
+
+fn by_load(loads: &[Load]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..loads.len()).collect();
+    order.sort_by_key(|&at| loads.get(at).map(Load::rate));
+    order
+}
+
+impl fmt::Debug for SlotPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlotPool")
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}

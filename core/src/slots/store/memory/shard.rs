@@ -1,0 +1,300 @@
+//! A part of the keys behind one lock: what is done to holders and queues.
+//!
+//! Order of locks: a shard's, then a wait's own ([`Ticket::offer`], [`Ticket::take_back`]), then the agenda's. Of several
+//! shards, by their number. Nobody is woken and no host's code runs under one.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arrayvec::ArrayVec;
+
+use super::holders::{Leavings, Removed};
+use super::row::Row;
+use super::table::Table;
+use crate::bell::Source;
+use crate::slots::ask::Ask;
+use crate::slots::key::OwnedKey;
+use crate::slots::load::{Holder, HolderId};
+use crate::slots::shared::Shared;
+use crate::slots::slot::{LostReason, Released};
+use crate::slots::store::{Grant, Lessor, Ticket, Token};
+use crate::sync::{Mutex, MutexGuard, Padded};
+
+/// Offers that one hold of the lock makes.
+const OFFERS: usize = 16;
+
+/// Tickets that were offered a unit: to be rung after unlocking.
+pub(super) type Rings = ArrayVec<Arc<dyn Ticket>, OFFERS>;
+
+/// One shard.
+pub(super) struct Shard {
+    state: Padded<Mutex<ShardState>>,
+    shared: Arc<Shared>,
+    this: Weak<Self>,
+}
+
+/// What a shard's lock guards.
+pub(super) struct ShardState {
+    pub(super) table: Table,
+    pub(super) is_closed: bool,
+}
+
+impl Shard {
+    pub(super) fn new(shared: &Arc<Shared>, max_idle: usize, max_idle_ns: u64) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            state: Padded(Mutex::new(ShardState {
+                table: Table::new(max_idle, max_idle_ns),
+                is_closed: false,
+            })),
+            shared: shared.clone(),
+            this: this.clone(),
+        })
+    }
+
+    #[inline]
+    pub(super) fn lock(&self) -> MutexGuard<'_, ShardState> {
+        self.state.lock()
+    }
+
+    /// A unit of this shard.
+    #[inline]
+    pub(super) fn grant(self: &Arc<Self>, token: Token) -> Grant {
+        Grant {
+            lessor: self.clone(),
+            token,
+        }
+    }
+
+    /// Offers what is free in a row to those who wait, and does so until no more is or nobody does. The lock is held at
+    /// first, and not after.
+    pub(super) fn hand_over<'a>(&'a self, mut state: MutexGuard<'a, ShardState>, at: u32) {
+        loop {
+            let mut rings = Rings::new();
+            let more = self.offer(&mut state, at, &mut rings);
+            state.table.settle(at, self.shared.clock.coarse_ns());
+            drop(state);
+            for ticket in &rings {
+                ticket.ring();
+            }
+            if !more {
+                return;
+            }
+            state = self.lock();
+        }
+    }
+
+    /// Makes offers, as many as `rings` takes. Whether there may be more to make.
+    fn offer(&self, state: &mut ShardState, at: u32, rings: &mut Rings) -> bool {
+        let Some(row) = state.table.get_mut(at) else {
+            return false;
+        };
+        let Some(this) = self.this.upgrade() else {
+            return false;
+        };
+        while row.queue.is_awake() && row.has_room(self.shared.processes) {
+            if rings.is_full() {
+                return true;
+            }
+            let Some(ticket) = row.queue.next() else {
+                return false;
+            };
+            let now_ns = self.shared.clock.coarse_ns();
+            let token = add_holder(row, at, now_ns, label_of(ticket.label()));
+            if ticket.offer(&this.grant(token)) {
+                rings.push(ticket);
+            } else {
+                // Nobody waits there any more. Its label is short, and this is rare.
+                let _ = row.holders.remove(token.entry, token.generation);
+            }
+        }
+        false
+    }
+
+    /// An offer's time is up: if nobody took it, it goes to the next, and its ticket back to its place.
+    pub(super) fn lapse(&self, ticket: &Arc<dyn Ticket>, grant: &Grant) {
+        let Token {
+            row: at,
+            entry,
+            generation,
+        } = grant.token;
+        let mut state = self.lock();
+        let is_closed = state.is_closed;
+        let Some(row) = state.table.get_mut(at) else {
+            return;
+        };
+        if !row.holders.has(entry, generation) || !ticket.take_back(grant) {
+            return;
+        }
+        let (_, leavings) = row.holders.remove(entry, generation);
+        row.ledger.counters.lapsed_offers += 1;
+        let refused = (is_closed || row.is_closed).then(|| {
+            let outcome = crate::slots::Outcome::Closed;
+            row.refuse(outcome, false, self.shared.processes)
+        });
+        if refused.is_none() {
+            row.queue.put_back(ticket);
+        }
+        self.hand_over(state, at);
+        drop(leavings);
+        if let Some(refused) = refused {
+            ticket.answer(crate::slots::store::Answer::Refused(refused));
+        }
+    }
+
+    /// Takes a unit away. Whether it was held. The lock is held at first, and not after.
+    pub(super) fn lose_in<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, ShardState>,
+        token: Token,
+        reason: LostReason,
+    ) -> bool {
+        let Some(row) = state.table.get_mut(token.row) else {
+            return false;
+        };
+        let Some(watch) = row.holders.lose(token.entry, token.generation, reason) else {
+            return false;
+        };
+        row.ledger.counters.lost += 1;
+        self.hand_over(state, token.row);
+        if let Some(source) = watch {
+            std::task::Wake::wake(source);
+        }
+        true
+    }
+
+    fn with_row<T>(&self, token: Token, f: impl FnOnce(&mut Row) -> T) -> Option<T> {
+        let mut state = self.lock();
+        state.table.get_mut(token.row).map(f)
+    }
+}
+
+impl ShardState {
+    /// Adds a holder to a row that has room.
+    #[inline]
+    pub(super) fn take(&mut self, at: u32, now_ns: u64, label: Option<Box<str>>) -> Option<Token> {
+        self.table.begin_use(at);
+        let row = self.table.get_mut(at)?;
+        row.ledger.counters.granted += 1;
+        Some(add_holder(row, at, now_ns, label))
+    }
+
+    /// Takes over what a call says of the limit, and whether a newcomer gets a unit.
+    #[inline]
+    pub(super) fn admit(
+        &mut self,
+        at: u32,
+        ask: &Ask<'_>,
+        shared: &Shared,
+    ) -> Result<(), crate::slots::Outcome> {
+        if self.is_closed {
+            return Err(crate::slots::Outcome::Closed);
+        }
+        match self.table.get_mut(at) {
+            Some(row) => row.admit(ask, shared.processes),
+            None => Err(crate::slots::Outcome::Closed),
+        }
+    }
+}
+
+/// Copied before the lock is taken, where that can be.
+#[inline]
+pub(super) fn label_of(label: &str) -> Option<Box<str>> {
+    (!label.is_empty()).then(|| label.into())
+}
+
+#[inline]
+fn add_holder(row: &mut Row, at: u32, now_ns: u64, label: Option<Box<str>>) -> Token {
+    let (entry, generation) = row.holders.add(now_ns, label);
+    row.count_peak();
+    Token {
+        row: at,
+        entry,
+        generation,
+    }
+}
+
+/// The number by which a holder is named: its place and generation.
+pub(super) fn holder_id(entry: u32, generation: u32) -> HolderId {
+    HolderId(u64::from(generation) << 32 | u64::from(entry))
+}
+
+impl Lessor for Shard {
+    fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    #[inline]
+    fn release(&self, token: Token) -> Released {
+        let now_ns = self.shared.clock.coarse_ns();
+        let mut state = self.lock();
+        let Some(row) = state.table.get_mut(token.row) else {
+            return Released::Already;
+        };
+        let (removed, leavings) = row.holders.remove(token.entry, token.generation);
+        let answer = match removed {
+            Removed::Held(since_ns) => {
+                row.learn_hold(now_ns.saturating_sub(since_ns));
+                Released::Released
+            }
+            Removed::Lost => Released::Lost,
+            Removed::Unknown => return Released::Already,
+        };
+        if row.queue.is_awake() {
+            self.hand_over(state, token.row);
+        } else {
+            state.table.settle(token.row, now_ns);
+            drop(state);
+        }
+        drop::<Leavings>(leavings);
+        answer
+    }
+
+    #[cfg(any(test, feature = "test-clock"))]
+    fn lose(&self, token: Token, reason: LostReason) -> bool {
+        self.lose_in(self.lock(), token, reason)
+    }
+
+    fn lost(&self, token: Token) -> Option<LostReason> {
+        self.with_row(token, |row| row.holders.lost(token.entry, token.generation))?
+    }
+
+    fn watch(&self, token: Token, source: &Arc<Source>) {
+        let is_held = self.with_row(token, |row| {
+            row.holders.watch(token.entry, token.generation, source)
+        });
+        if is_held != Some(true) {
+            std::task::Wake::wake_by_ref(source);
+        }
+    }
+
+    fn holder(&self, token: Token) -> Option<Holder> {
+        let now_ns = self.shared.clock.coarse_ns();
+        self.with_row(token, |row| {
+            let (since_ns, label) = row.holders.held(token.entry, token.generation)?;
+            Some(Holder {
+                id: holder_id(token.entry, token.generation),
+                key: row.key().into(),
+                label: label.into(),
+                age: Duration::from_nanos(now_ns.saturating_sub(since_ns)),
+            })
+        })?
+    }
+
+    fn is_of(&self, token: Token, scope: &str) -> bool {
+        let has = self.with_row(token, |row| {
+            row.holders.has(token.entry, token.generation) && *row.scope == *scope
+        });
+        has == Some(true)
+    }
+
+    fn key(&self, token: Token) -> Option<OwnedKey> {
+        self.with_row(token, |row| {
+            let is_there = row.holders.has(token.entry, token.generation);
+            is_there.then(|| row.key().into())
+        })?
+    }
+
+    fn count_leak(&self, token: Token) {
+        self.with_row(token, |row| row.ledger.counters.leaked += 1);
+    }
+}

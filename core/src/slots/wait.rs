@@ -1,0 +1,249 @@
+//! A request that waits for its slot.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::outcome::Refusal;
+use super::slot::Slot;
+use super::wait_core::{Step, WaitCore};
+use crate::bell::{Bell, Parked};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fork::Generation;
+use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::time::Deadline;
+
+/// A place in the queue of a key, or, of several keys, in exactly one of their queues, while what was taken before is
+/// held ([`super::SlotPool::wait`]).
+///
+/// Its owner looks: [`Wait::try_next`], [`Wait::next_timeout`] (blocking), [`Wait::next`] (async), or by a bell. It ends
+/// with exactly one [`Step::Granted`] or [`Step::Ended`]; a look after that repeats the refusal. Dropped before, it is
+/// cancelled: everything it had is given back.
+///
+/// An owner that does not look for 3 s after a slot was kept for it loses that to the next in line, keeps its place, and
+/// gets no other until it looks.
+#[must_use = "a wait that is dropped is cancelled"]
+pub struct Wait {
+    inner: Inner,
+    generation: Generation,
+    /// One blocking or async wait at a time.
+    waiting: AtomicBool,
+}
+
+enum Inner {
+    /// Decided before there was anything to wait for.
+    Decided(Box<Decided>),
+    Open(Arc<WaitCore>),
+}
+
+/// The step, until it is taken, and what a later look repeats.
+struct Decided {
+    step: Mutex<Option<Step>>,
+    refusal: Option<Refusal>,
+}
+
+impl Wait {
+    pub(super) fn decided(answer: Result<Slot, Refusal>, generation: Generation) -> Self {
+        let refusal = answer.as_ref().err().cloned();
+        let step = match answer {
+            Ok(slot) => Step::Granted(slot),
+            Err(refusal) => Step::Ended(refusal),
+        };
+        Self {
+            inner: Inner::Decided(Box::new(Decided {
+                step: Mutex::new(Some(step)),
+                refusal,
+            })),
+            generation,
+            waiting: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn open(core: Arc<WaitCore>, generation: Generation) -> Self {
+        Self {
+            inner: Inner::Open(core),
+            generation,
+            waiting: AtomicBool::new(false),
+        }
+    }
+
+    /// Looks, without waiting: a ping that is due, the slot, the end, or `None` while there is nothing new.
+    pub fn try_next(&self) -> Option<Step> {
+        if let Err(error) = self.generation.check() {
+            return Some(Step::Ended(Refusal::invalid("", error)));
+        }
+        match &self.inner {
+            Inner::Open(core) => core.look(),
+            Inner::Decided(decided) => {
+                let taken = decided.step.lock().take();
+                let again = || decided.refusal.clone().unwrap_or_else(Refusal::over);
+                Some(taken.unwrap_or_else(|| Step::Ended(again())))
+            }
+        }
+    }
+
+    /// Looks, and blocks until there is something new, at most for `timeout`; `None` waits as long as the wait lasts.
+    ///
+    /// [`ErrorKind::Timeout`]: nothing new in that time, the wait goes on. [`ErrorKind::Busy`]: another thread or task
+    /// waits on it.
+    pub fn next_timeout(&self, timeout: Option<Duration>) -> Result<Step> {
+        if let Some(step) = self.try_next() {
+            return Ok(step);
+        }
+        let Inner::Open(core) = &self.inner else {
+            return Err(nothing_new());
+        };
+        self.begin()?;
+        let answer = self.block(core, timeout);
+        core.source.end_wait();
+        self.waiting.store(false, Ordering::Release);
+        answer
+    }
+
+    fn block(&self, core: &Arc<WaitCore>, timeout: Option<Duration>) -> Result<Step> {
+        let clock = &core.pool.shared.clock;
+        let deadline = Deadline::new(clock, timeout);
+        let _timer = deadline.timer(clock, &core.source)?;
+        loop {
+            // First say who waits, then look.
+            core.source.begin_park();
+            if let Some(step) = core.look() {
+                return Ok(step);
+            }
+            if deadline.has_passed(clock)
+                || core.source.park(deadline.instant()) == Parked::TimedOut
+            {
+                return core.look().ok_or_else(nothing_new);
+            }
+        }
+    }
+
+    fn begin(&self) -> Result<()> {
+        if self.waiting.swap(true, Ordering::Acquire) {
+            return Err(Error::fixed(
+                ErrorKind::Busy,
+                "wait",
+                "another thread or task waits on this; one at a time",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Looks, and waits until there is something new, on any runtime. Dropped, it has taken nothing: the wait goes on.
+    pub async fn next(&self) -> Step {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// [`Wait::next`] for those who poll by hand. The latest poll is the one that is woken.
+    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Step> {
+        if let Inner::Open(core) = &self.inner
+            && self.generation.is_current()
+        {
+            // First say who waits, then look.
+            core.source.wait_as_task(cx.waker());
+        }
+        match self.try_next() {
+            Some(step) => Poll::Ready(step),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Where it stood, from 1, when it joined the queue that it waits in; 0 if it waits in none. Those before it may have
+    /// gone since.
+    #[must_use]
+    pub fn position(&self) -> u32 {
+        match &self.inner {
+            Inner::Open(core) if self.generation.is_current() => core.position(),
+            _ => 0,
+        }
+    }
+
+    /// Blocks until the end, and passes over pings.
+    pub fn wait(self) -> Result<Slot, Refusal> {
+        loop {
+            match self.next_timeout(None) {
+                Ok(Step::Granted(slot)) => return Ok(slot),
+                Ok(Step::Ended(refusal)) => return Err(refusal),
+                Ok(Step::Ping) => {}
+                Err(error) => return Err(Refusal::invalid("", error)),
+            }
+        }
+    }
+
+    /// From now on, `bell` is rung under `token` when there is something new. The token is ready at once, so that
+    /// nothing that is there already is missed.
+    pub fn attach(&self, bell: &Bell, token: u64) -> Result<()> {
+        self.generation.check()?;
+        match &self.inner {
+            Inner::Open(core) => core.source.attach(bell, token),
+            Inner::Decided(..) => {
+                // Nothing new will come: one ring is all it needs, and the bell keeps no reference.
+                let source = crate::bell::Source::new();
+                source.attach(bell, token);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up: [`super::Outcome::Cancelled`], with the host's reason, if it has one. A slot that was kept for it goes to the
+    /// next in line. Nothing happens if the wait is over; any thread may call it.
+    pub fn cancel(&self, cause: Option<Error>) {
+        if let Inner::Open(core) = &self.inner
+            && self.generation.is_current()
+        {
+            core.cancel(cause);
+        }
+    }
+}
+
+/// Passes over pings.
+impl Future for Wait {
+    type Output = Result<Slot, Refusal>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match self.poll_next(cx) {
+                Poll::Ready(Step::Granted(slot)) => return Poll::Ready(Ok(slot)),
+                Poll::Ready(Step::Ended(refusal)) => return Poll::Ready(Err(refusal)),
+                Poll::Ready(Step::Ping) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        if let Inner::Open(core) = &self.inner {
+            if self.generation.is_current() {
+                core.source.detach();
+                core.cancel(None);
+            } else {
+                // A forked child: see `Slot::drop`.
+                std::mem::forget(core.clone());
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Wait");
+        match &self.inner {
+            Inner::Open(core) => shown.field("phase", &core.phase_name()),
+            Inner::Decided(..) => shown.field("phase", &"decided"),
+        };
+        shown.finish_non_exhaustive()
+    }
+}
+
+fn nothing_new() -> Error {
+    Error::fixed(
+        ErrorKind::Timeout,
+        "wait",
+        "nothing new in that time; the wait goes on",
+    )
+}
