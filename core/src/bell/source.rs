@@ -210,30 +210,29 @@ impl Source {
         self.attached.load(Ordering::Acquire)
     }
 
-    /// Marks the token ready on the bell, if it is attached to one. Whether it is.
-    pub(crate) fn mark_ready(&self) -> bool {
-        if !self.is_attached() {
-            return false;
-        }
-        let attached = self.state.lock().bell.clone();
-        let Some((bell, entry)) = attached else {
-            return false;
-        };
-        bell.mark_ready(&entry);
-        true
+    /// Marks the token ready on the bell, if it is attached to one.
+    pub(crate) fn mark_ready(&self) {
+        self.mark_ready_where(|_| true);
     }
 
     /// What a read that took something says: the host may stop here, so its token stays ready. Tasks of a
     /// driven bell have no use for it: each looks again by itself before it sleeps.
     pub(crate) fn stay_ready(&self) {
+        self.mark_ready_where(|bell| !bell.is_driven());
+    }
+
+    fn mark_ready_where(&self, wants: impl FnOnce(&BellCore) -> bool) {
         if !self.is_attached() {
             return;
         }
-        let attached = self.state.lock().bell.clone();
-        if let Some((bell, entry)) = attached
-            && !bell.is_driven()
+        let state = self.state.lock();
+        if let Some((bell, entry)) = &state.bell
+            && wants(bell)
+            && bell.push(entry)
         {
-            bell.mark_ready(&entry);
+            let bell = bell.clone();
+            drop(state);
+            bell.wake();
         }
     }
 }
