@@ -364,6 +364,33 @@ fn b3_a_stream_stopped_before_a_loss_leaves_the_loss() {
     });
 }
 
+/// Limits hold for what a stream left over as for everything else; one item that is too much is returned alone.
+#[test]
+fn what_a_stream_left_over_is_read_within_the_limits() {
+    smol::block_on(async {
+        for policy in POLICIES {
+            let bus = plain_bus();
+            let sub = subscribe(&bus, policy);
+            publish_n(&bus, 9);
+            sub.items().next().await.unwrap().unwrap();
+            let mut batch = Batch::new();
+            let limits = |max_bytes| Limits { max_bytes, ..ALL };
+            let mut read = |max_bytes| {
+                sub.try_recv_texts(&mut batch, Form::Sse, limits(max_bytes))
+                    .unwrap();
+                (batch.len(), batch.texts().buffer.len())
+            };
+            let (alone, one) = read(1);
+            assert_eq!(alone, 1, "{policy:?}");
+            assert_eq!(read(3 * one), (3, 3 * one), "{policy:?}");
+            assert_eq!(read(2 * one - 1), (1, one), "{policy:?}");
+            assert_eq!(sub.try_recv(&mut batch, limits(1)).unwrap(), 1);
+            assert_eq!(common::seqs(&sub), [8, 9], "{policy:?}");
+            common::assert_adds_up(&sub.stats());
+        }
+    });
+}
+
 /// B9: what an iterator holds, or left over, was not given to anybody yet.
 #[test]
 fn b9_settled_does_not_count_what_a_stream_has_not_yielded() {

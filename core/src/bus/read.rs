@@ -75,8 +75,9 @@ impl SubCore {
                 reader.leave(batch, before);
             }
         } else if !want.leave {
+            let few = self.count_left(&reader.left, want);
             let left = std::iter::from_fn(|| reader.take_left());
-            batch.push_left(left.take(want.limits.max_items));
+            batch.push_left(left.take(few));
             self.write_texts(batch, want.form);
         }
         batch.settled = EventId {

@@ -1,7 +1,9 @@
 //! The texts of a batch.
 
+use std::collections::VecDeque;
+
 use super::batch::Batch;
-use super::item::Item;
+use super::item::{Item, OwnedItem};
 use super::read::Want;
 use super::reader::Reader;
 use super::subscription::SubCore;
@@ -40,6 +42,29 @@ impl SubCore {
         if let Some(form) = form {
             let _ = batch.write_texts(usize::MAX, |item, out| self.write_text(item, form, out));
         }
+    }
+
+    /// How many of the items that streams left over the limits allow, the first one whatever its size.
+    pub(super) fn count_left(&self, left: &VecDeque<OwnedItem>, want: Want) -> usize {
+        let mut bytes = 0;
+        let mut text = Vec::new();
+        let few = left.iter().take(want.limits.max_items);
+        let fit = few.take_while(|item| {
+            let size = match (want.form, item) {
+                (Some(form), OwnedItem::Event { event, .. }) => self.text(event, form).len(),
+                (Some(form), item) => {
+                    text.clear();
+                    self.write_text(item.as_item(), form, &mut text);
+                    text.len()
+                }
+                (None, OwnedItem::Event { event, .. }) => event.size(),
+                (None, _) => 0,
+            };
+            let fits = bytes == 0 || bytes + size <= want.limits.max_bytes;
+            bytes += size;
+            fits
+        });
+        fit.count()
     }
 
     /// Writes the texts of what was copied last, until an event's does not fit: from there on the reader goes
