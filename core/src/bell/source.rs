@@ -23,6 +23,10 @@ pub(crate) struct Source {
     /// Whether `State::bell` is set, for those who only ask. Written under the lock; whoever attaches looks
     /// at the subscription afterwards, so a reader that sees it late loses nothing.
     attached: AtomicBool,
+    /// Whether `State::waiter` is anybody, for the waiter itself, who alone sets it and so spares itself the
+    /// lock after a ring took it out; if it sees that late, it takes the lock. Written under the lock; Release
+    /// and Acquire: a waiter that was taken out sees what the lock would show it, a line behind it above all.
+    waited_on: AtomicBool,
     state: Mutex<State>,
     unpark: Condvar,
 }
@@ -56,6 +60,7 @@ impl Source {
             armed: AtomicBool::new(false),
             parked_next: AtomicPtr::default(),
             attached: AtomicBool::new(false),
+            waited_on: AtomicBool::new(false),
             state: Mutex::new(State {
                 waiter: Waiter::Nobody,
                 bell: None,
@@ -86,24 +91,20 @@ impl Source {
                 state = self.state.lock();
             }
         }
-        match std::mem::replace(&mut state.waiter, Waiter::Nobody) {
-            Waiter::Nobody => {}
-            Waiter::Task(waker) => {
-                drop(state);
-                waker.wake();
-            }
-            Waiter::Thread => {
-                state.waiter = Waiter::Thread;
-                drop(state);
-                line.push(self);
-            }
+        if matches!(state.waiter, Waiter::Thread) {
+            // It stays the waiter, and is seen as such, until the line wakes it.
+            drop(state);
+            line.push(self);
+        } else if let Waiter::Task(waker) = self.set_waiter(&mut state, Waiter::Nobody) {
+            drop(state);
+            waker.wake();
         }
     }
 
     /// Wakes whoever waits, here and now: interrupts, closes, timers, and a bell's driver.
     pub(crate) fn wake_now(&self) {
         let mut state = self.state.lock();
-        match std::mem::replace(&mut state.waiter, Waiter::Nobody) {
+        match self.set_waiter(&mut state, Waiter::Nobody) {
             Waiter::Nobody => {}
             Waiter::Task(waker) => {
                 drop(state);
@@ -123,7 +124,7 @@ impl Source {
         if !matches!(state.waiter, Waiter::Thread) {
             return false;
         }
-        state.waiter = Waiter::Nobody;
+        self.set_waiter(&mut state, Waiter::Nobody);
         state.go = true;
         drop(state);
         self.unpark.notify_one();
@@ -132,28 +133,37 @@ impl Source {
 
     /// The next ring wakes `waker`.
     pub(crate) fn wait_as_task(&self, waker: &Waker) {
-        if let Waiter::Task(known) = &self.state.lock().waiter
+        if self.waited_on.load(Ordering::Acquire)
+            && let Waiter::Task(known) = &self.state.lock().waiter
             && known.will_wake(waker)
         {
             return;
         }
         // Cloned and dropped without the lock: that is the executor's code.
         let waiter = Waiter::Task(waker.clone());
-        let before = std::mem::replace(&mut self.state.lock().waiter, waiter);
+        let before = self.set_waiter(&mut self.state.lock(), waiter);
         drop(before);
     }
 
     /// Nobody waits any more. The waker's own drop runs after unlocking.
     pub(crate) fn end_wait(&self) {
-        let waiter = std::mem::replace(&mut self.state.lock().waiter, Waiter::Nobody);
-        drop(waiter);
+        if self.waited_on.load(Ordering::Acquire) {
+            let waiter = self.set_waiter(&mut self.state.lock(), Waiter::Nobody);
+            drop(waiter);
+        }
+    }
+
+    fn set_waiter(&self, state: &mut State, waiter: Waiter) -> Waiter {
+        let waits = !matches!(waiter, Waiter::Nobody);
+        self.waited_on.store(waits, Ordering::Release);
+        std::mem::replace(&mut state.waiter, waiter)
     }
 
     /// The next ring wakes the calling thread, if it then parks.
     pub(crate) fn begin_park(&self) {
         let mut state = self.state.lock();
         state.go = false;
-        let waiter = std::mem::replace(&mut state.waiter, Waiter::Thread);
+        let waiter = self.set_waiter(&mut state, Waiter::Thread);
         drop(state);
         drop(waiter);
     }
@@ -170,7 +180,7 @@ impl Source {
                 }
             };
             if timed_out && !state.go {
-                state.waiter = Waiter::Nobody;
+                self.set_waiter(&mut state, Waiter::Nobody);
                 return Parked::TimedOut;
             }
         }
@@ -179,7 +189,7 @@ impl Source {
 
     /// Whether a task or a thread waits here now.
     pub(crate) fn is_waited_on(&self) -> bool {
-        !matches!(self.state.lock().waiter, Waiter::Nobody)
+        self.waited_on.load(Ordering::Acquire)
     }
 
     /// Attaches to `bell`, leaving an earlier one, and marks the token ready at once.

@@ -109,7 +109,11 @@ impl SubCore {
     }
 
     fn take_interrupt(&self) -> Result<()> {
-        if self.interrupted.swap(false, Ordering::AcqRel) {
+        // The load spares most waits the swap. Relaxed: who interrupts takes the source's lock afterwards, so
+        // that whoever said there that it waits sees the flag, or is woken.
+        if self.interrupted.load(Ordering::Relaxed)
+            && self.interrupted.swap(false, Ordering::AcqRel)
+        {
             return Err(Error::fixed(
                 ErrorKind::Interrupted,
                 "subscription",
