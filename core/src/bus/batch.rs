@@ -19,6 +19,8 @@ pub struct Batch {
     /// Events that a log lent, as they lie in `entries`; the log's number.
     pub(super) runs: Vec<Run>,
     pub(super) lender: u64,
+    /// What it holds is to be given back before anything else: the read that is under way does so.
+    pub(super) owes: bool,
     pub(super) settled: EventId,
     pub(super) texts: Vec<u8>,
     pub(super) ends: Vec<usize>,
@@ -60,6 +62,7 @@ impl Batch {
             first_n: 1,
             runs: Vec::new(),
             lender: 0,
+            owes: false,
             settled: EventId { epoch: 0, seq: 0 },
             texts: Vec::new(),
             ends: Vec::new(),
@@ -138,6 +141,7 @@ impl Batch {
 
     /// Lets go of all items; keeps the memory for the next read.
     pub fn clear(&mut self) {
+        self.owes = false;
         self.entries.clear();
         self.others.clear();
         self.runs.clear();

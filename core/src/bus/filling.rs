@@ -6,9 +6,10 @@ use super::log::{Log, LogState, REAP};
 use crate::event::Event;
 
 impl Batch {
-    /// Makes room for `more` items, so that pushing them allocates nothing.
+    /// Makes room for `more` items, so that pushing them allocates nothing. What is owed goes before they come.
     pub(super) fn reserve(&mut self, more: usize) {
-        self.entries.reserve(more);
+        let owed = if self.owes { self.entries.len() } else { 0 };
+        self.entries.reserve(more.saturating_sub(owed));
         self.runs.reserve(more);
     }
 
@@ -146,18 +147,58 @@ impl Batch {
                     run.first = ours as u64;
                 }
             }
-            let mut done = 0;
-            let mut entries = self.entries.drain(..);
-            for run in self.runs.drain(..) {
-                entries
-                    .by_ref()
-                    .take(run.at - done + run.first as usize)
-                    .for_each(drop);
-                let given = run.len - run.first as usize;
-                entries.by_ref().take(given).for_each(std::mem::forget);
-                done = run.at + run.len;
-            }
+            self.drop_given_back();
         }
+        self.clear();
+    }
+
+    /// Leaves what `log` lent in the batch, to be given back in the hold of its lock that reads on
+    /// ([`Batch::give_back_held`]). `false` if the batch holds anything else, or too much for one hold.
+    pub(super) fn owe(&mut self, log: &Log) -> bool {
+        let few = !self.runs.is_empty() && self.entries.len() <= REAP;
+        self.owes = few && self.lender == log.id() && self.others.is_empty();
+        if self.owes {
+            self.texts.clear();
+            self.ends.clear();
+        }
+        self.owes
+    }
+
+    /// Gives back what the batch owes, if it does. Whether that was all: else the rest is to be dropped without the
+    /// lock, by [`Batch::drop_given_back`].
+    #[inline]
+    pub(super) fn give_back_held(&mut self, state: &mut LogState) -> bool {
+        if !std::mem::take(&mut self.owes) {
+            return true;
+        }
+        let mut all = self.entries.len();
+        for run in &mut self.runs {
+            let ours = state.ring.take_back(run.first, run.len);
+            all -= run.len - ours;
+            run.first = ours as u64;
+        }
+        if all > 0 {
+            return false;
+        }
+        self.entries.drain(..).for_each(std::mem::forget);
+        self.runs.clear();
+        true
+    }
+
+    /// Empties a batch whose runs were given back: drops what is no longer the log's.
+    pub(super) fn drop_given_back(&mut self) {
+        let mut done = 0;
+        let mut entries = self.entries.drain(..);
+        for run in self.runs.drain(..) {
+            entries
+                .by_ref()
+                .take(run.at - done + run.first as usize)
+                .for_each(drop);
+            let given = run.len - run.first as usize;
+            entries.by_ref().take(given).for_each(std::mem::forget);
+            done = run.at + run.len;
+        }
+        drop(entries);
         self.clear();
     }
 

@@ -53,10 +53,13 @@ impl SubCore {
     /// Fills `batch`. The number of items; `Closed` once there will never be more.
     pub(super) fn fill(&self, batch: &mut Batch, want: Want) -> Result<usize> {
         want.limits.check()?;
-        batch.give_back(&self.bus.log);
         let texts_before = self.bus.log.text_bytes();
         let mut held = self.reader.lock();
         let reader = &mut *held;
+        // Where the log's lock is all that the read takes, the last batch is given back in the same hold.
+        if !(reader.reads_only_log(&self.bus.statuses) && batch.owe(&self.bus.log)) {
+            batch.give_back(&self.bus.log);
+        }
         if reader.left.is_empty() {
             let before = reader.settled;
             batch.begin(reader.told + 1, &self.bus.log);
@@ -141,6 +144,13 @@ impl SubCore {
                 });
             });
         }
+        if reader.statuses.is_empty() {
+            return Step::Dry;
+        }
+        if batch.owes {
+            // One came since the read began.
+            batch.give_back(&self.bus.log);
+        }
         while let Some(item) = reader.statuses.pop_front() {
             if batch.len() >= want.limits.max_items {
                 reader.statuses.push_front(item);
@@ -159,6 +169,11 @@ impl SubCore {
             // Memory first: nothing is allocated under the log's lock.
             batch.reserve(REAP + LostReason::ALL.len());
             let mut state = self.bus.log.lock();
+            if !batch.give_back_held(&mut state) {
+                drop(state);
+                batch.drop_given_back();
+                continue;
+            }
             let backlog = reader.queue.as_ref().map(|queue| queue.join);
             let (limit, ends) = match backlog {
                 Some(join) => (join, false),

@@ -12,7 +12,7 @@ use super::outlet::Outlet;
 use super::resume::Place;
 use super::row::Row;
 use super::stats::SubscriptionStats;
-use super::status::StatusView;
+use super::status::{StatusBoard, StatusView};
 use super::subscription::{Fan, SubCore};
 use crate::event::{Event, EventId};
 use crate::sync::{MutexGuard, Ordering, Receiver};
@@ -174,6 +174,15 @@ impl Reader {
         } else {
             u64::MAX
         }
+    }
+
+    /// Whether the next read begins with the log, and with nothing else.
+    pub(super) fn reads_only_log(&self, statuses: &StatusBoard) -> bool {
+        self.queue.is_none()
+            && self.left.is_empty()
+            && self.resync.is_none()
+            && self.statuses.is_empty()
+            && !self.view.is_behind(statuses)
     }
 
     /// Whether it still reads from the log.
