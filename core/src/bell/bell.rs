@@ -261,13 +261,13 @@ impl BellCore {
         drop(before);
     }
 
-    /// Takes everybody who is ready and wakes whoever waits there, without a lock.
-    pub(super) fn wake_ready(&self) {
+    /// Takes everybody who is ready and wakes whoever waits there, without a lock. `ready` is empty, and left so.
+    pub(super) fn wake_ready(&self, ready: &mut VecDeque<Arc<Attachment>>) {
         let mut left = self.left.lock();
         self.ready.take(&mut left);
-        let ready = std::mem::take(&mut *left);
+        std::mem::swap(&mut *left, ready);
         drop(left);
-        for entry in ready {
+        for entry in ready.drain(..) {
             if entry.hand_out().is_some()
                 && let Some(source) = entry.source()
             {
