@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each test binary uses a part of it
 
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use reqbus_core::bus::{
     Batch, Bus, BusOptions, Filter, Item, Limits, LostReason, Overflow, ResyncReason, Start,
     SubscribeOptions, SubscriptionStats,
 };
+use reqbus_core::time::{Clock, ClockDriver};
 use reqbus_core::{ErrorKind, EventId, NewEvent, Subscription};
 
 /// The three policies with their defaults.
@@ -312,4 +314,36 @@ pub fn until(so: impl Fn() -> bool) {
     while !so() {
         std::thread::yield_now();
     }
+}
+
+/// The text of the id with this seq.
+pub fn id(bus: &Bus, seq: u64) -> String {
+    format!("{:016x}-{seq}", bus.epoch())
+}
+
+/// A bus on a clock that the test drives.
+pub fn driven(options: BusOptions) -> (Bus, ClockDriver) {
+    let (clock, driver) = Clock::driven();
+    (bus(BusOptions { clock, ..options }), driver)
+}
+
+/// Subscribes from the oldest event that is kept.
+pub fn oldest(bus: &Bus, overflow: Overflow) -> Subscription {
+    bus.subscribe(SubscribeOptions {
+        start: Start::Oldest,
+        overflow,
+        ..SubscribeOptions::default()
+    })
+    .unwrap()
+}
+
+/// Runs one future on each runtime.
+pub fn everywhere<F: Future<Output = ()>>(test: impl Fn() -> F) {
+    let one = tokio::runtime::Builder::new_current_thread();
+    let several = tokio::runtime::Builder::new_multi_thread();
+    for mut builder in [one, several] {
+        let runtime = builder.enable_all().worker_threads(2).build().unwrap();
+        runtime.block_on(test());
+    }
+    smol::block_on(test());
 }
