@@ -226,7 +226,8 @@ fn loom_two_publishers_and_two_parked_threads() {
 
 /// One of two gives up while it is in line or being woken: the other is woken all the same.
 ///
-/// Catches: a `wake_next` that is content with a source whose thread has left.
+/// Catches: a `wake_next` that is content with a source whose thread has left; a ring that shows a parked thread as
+/// no waiter for a moment, so that its `end_wait` does nothing.
 #[test]
 fn loom_a_leaver_does_not_break_the_line() {
     check(3, || {
