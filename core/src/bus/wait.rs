@@ -12,6 +12,7 @@ use super::subscription::{SubCore, Subscription};
 use crate::bell::Parked;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::Ordering;
+use crate::time::Deadline;
 use crate::wire::Form;
 
 impl Subscription {
@@ -164,7 +165,7 @@ impl SubCore {
         }
         want.arm = true;
         let deadline = Deadline::new(&self.bus.clock, timeout);
-        let _timer = deadline.timer(self)?;
+        let _timer = deadline.timer(&self.bus.clock, &self.source)?;
         loop {
             if deadline.has_passed(&self.bus.clock) {
                 return Err(timed_out());
@@ -208,60 +209,6 @@ impl SubCore {
 
 fn timed_out() -> Error {
     Error::fixed(ErrorKind::Timeout, "subscription", "nothing came in time")
-}
-
-/// When a wait ends: on the system's clock the park itself knows, on a driven one a timer wakes it.
-enum Deadline {
-    Never,
-    At(Instant),
-    #[cfg(any(test, feature = "test-clock"))]
-    Driven(u64),
-}
-
-impl Deadline {
-    fn new(clock: &crate::time::Clock, timeout: Option<Duration>) -> Self {
-        let Some(timeout) = timeout else {
-            return Self::Never;
-        };
-        #[cfg(any(test, feature = "test-clock"))]
-        if clock.is_driven() {
-            return Self::Driven(clock.deadline_after(timeout));
-        }
-        let _ = clock;
-        // A deadline beyond what an `Instant` holds is never.
-        Instant::now()
-            .checked_add(timeout)
-            .map_or(Self::Never, Self::At)
-    }
-
-    fn instant(&self) -> Option<Instant> {
-        match self {
-            Self::At(at) => Some(*at),
-            _ => None,
-        }
-    }
-
-    fn has_passed(&self, clock: &crate::time::Clock) -> bool {
-        let _ = clock;
-        match self {
-            Self::Never => false,
-            Self::At(at) => Instant::now() >= *at,
-            #[cfg(any(test, feature = "test-clock"))]
-            Self::Driven(at_ns) => clock.now_ns() >= *at_ns,
-        }
-    }
-
-    fn timer(&self, sub: &SubCore) -> Result<Option<crate::time::TimerHandle>> {
-        let _ = sub;
-        match self {
-            #[cfg(any(test, feature = "test-clock"))]
-            Self::Driven(at_ns) => {
-                let waker = std::task::Waker::from(sub.source.clone());
-                sub.bus.clock.schedule(*at_ns, waker).map(Some)
-            }
-            _ => Ok(None),
-        }
-    }
 }
 
 /// A wait as a future: [`Subscription::recv`].
