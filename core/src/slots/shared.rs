@@ -77,8 +77,12 @@ impl Shared {
     #[cold]
     fn reap(&self) {
         for slot in self.leaks.take() {
-            self.leaked.fetch_add(1, Ordering::Relaxed);
+            let mut is_leak = false;
             for grant in slot.grants() {
+                if grant.lessor.key(grant.token).is_none() {
+                    continue; // released before
+                }
+                is_leak = true;
                 grant.lessor.count_leak(grant.token);
                 let Some(sink) = &self.sink else { continue };
                 let Some(holder) = grant.lessor.holder(grant.token) else {
@@ -90,6 +94,7 @@ impl Shared {
                     age: holder.age,
                 });
             }
+            self.leaked.fetch_add(u64::from(is_leak), Ordering::Relaxed);
             // The drop releases it.
         }
     }
