@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::limit::Limit;
+use super::load::Load;
 use super::store::Refused;
 use crate::error::{Error, ErrorKind};
 
@@ -82,6 +83,20 @@ impl Refusal {
         Self {
             cause: Some(Box::new(cause)),
             ..Self::new(Outcome::Invalid, scope.into(), Standing::default())
+        }
+    }
+
+    /// The caller gave up a slot that it had not looked at. How the key stood is told without that slot.
+    pub(super) fn cancelled(scope: &str, load: Load, cause: Option<Error>) -> Self {
+        let standing = Standing {
+            limit: load.limit,
+            in_use: load.in_use.saturating_sub(1),
+            waiting: load.waiting,
+            mean_hold: None,
+        };
+        Self {
+            cause: cause.map(Box::new),
+            ..Self::new(Outcome::Cancelled, scope.into(), standing)
         }
     }
 

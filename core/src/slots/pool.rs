@@ -213,15 +213,15 @@ impl SlotPool {
     pub fn wait(&self, asks: &[Ask<'_>], options: &WaitOptions<'_>) -> Wait {
         let generation = self.core.shared.generation;
         if let Err(error) = options.check() {
-            return Wait::decided(Err(Refusal::invalid("", error)), generation);
+            return Wait::refused(Refusal::invalid("", error), generation);
         }
         match self.try_now(asks, options.label, options.is_try()) {
-            Ok(Some(slot)) => Wait::decided(Ok(slot), generation),
+            Ok(Some(slot)) => Wait::granted(slot, &self.core),
             Err(refusal) if options.is_try() || refusal.outcome() != Outcome::Busy => {
                 if !options.is_try() {
                     self.count(&refusal, asks);
                 }
-                Wait::decided(Err(refusal), generation)
+                Wait::refused(refusal, generation)
             }
             Ok(None) | Err(_) => self.begin(asks, options),
         }
@@ -267,7 +267,7 @@ impl SlotPool {
                         "it comes before, or is, a scope that the slot holds; release that first",
                     );
                     let refusal = Refusal::invalid("", error);
-                    return Wait::decided(Err(refusal), self.core.shared.generation);
+                    return Wait::refused(refusal, self.core.shared.generation);
                 }
             }
         }

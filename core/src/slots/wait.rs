@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::outcome::Refusal;
+use super::outcome::{Outcome, Refusal};
+use super::pool::PoolCore;
 use super::slot::Slot;
+use super::store::Note;
 use super::wait_core::{Step, WaitCore};
 use crate::bell::{Bell, Parked};
 use crate::error::{Error, ErrorKind, Result};
@@ -39,23 +41,68 @@ enum Inner {
     Open(Arc<WaitCore>),
 }
 
-/// The step, until it is taken, and what a later look repeats.
+/// Decided by the try that a wait begins with.
 struct Decided {
-    step: Mutex<Option<Step>>,
-    refusal: Option<Refusal>,
+    verdict: Mutex<Verdict>,
+    /// Where a slot came from; `None` beside a refusal.
+    pool: Option<Arc<PoolCore>>,
+}
+
+enum Verdict {
+    Granted(Slot),
+    Refused(Refusal),
+    /// The slot was handed out.
+    Told,
+}
+
+impl Decided {
+    fn look(&self) -> Step {
+        let mut verdict = self.verdict.lock();
+        match std::mem::replace(&mut *verdict, Verdict::Told) {
+            Verdict::Granted(slot) => Step::Granted(slot),
+            Verdict::Refused(refusal) => {
+                *verdict = Verdict::Refused(refusal.clone());
+                Step::Ended(refusal)
+            }
+            Verdict::Told => Step::Ended(Refusal::over()),
+        }
+    }
+
+    /// Gives a slot back that nobody has looked at.
+    fn cancel(&self, cause: Option<Error>) {
+        let Some(pool) = &self.pool else { return };
+        let mut verdict = self.verdict.lock();
+        let Verdict::Granted(slot) = &*verdict else {
+            return;
+        };
+        let Some(key) = slot.keys().pop() else { return };
+        let loads = pool.store.load(&[key.as_key()]).wait(Some(Duration::ZERO));
+        let load = loads.ok().and_then(|loads| loads.first().copied());
+        let refusal = Refusal::cancelled(key.as_key().scope, load.unwrap_or_default(), cause);
+        let slot = std::mem::replace(&mut *verdict, Verdict::Refused(refusal));
+        drop(verdict);
+        drop(slot);
+        pool.store
+            .note(key.as_key(), Note::Ended(Outcome::Cancelled));
+    }
 }
 
 impl Wait {
-    pub(super) fn decided(answer: Result<Slot, Refusal>, generation: Generation) -> Self {
-        let refusal = answer.as_ref().err().cloned();
-        let step = match answer {
-            Ok(slot) => Step::Granted(slot),
-            Err(refusal) => Step::Ended(refusal),
-        };
+    /// A slot was there at once.
+    pub(super) fn granted(slot: Slot, pool: &Arc<PoolCore>) -> Self {
+        let verdict = Verdict::Granted(slot);
+        Self::decided(verdict, Some(pool.clone()), pool.shared.generation)
+    }
+
+    pub(super) fn refused(refusal: Refusal, generation: Generation) -> Self {
+        Self::decided(Verdict::Refused(refusal), None, generation)
+    }
+
+    fn decided(verdict: Verdict, pool: Option<Arc<PoolCore>>, generation: Generation) -> Self {
         Self {
             inner: Inner::Decided(Box::new(Decided {
-                step: Mutex::new(Some(step)),
-                refusal,
+                verdict: Mutex::new(verdict),
+                pool,
             })),
             generation,
             waiting: AtomicBool::new(false),
@@ -77,11 +124,7 @@ impl Wait {
         }
         match &self.inner {
             Inner::Open(core) => core.look(),
-            Inner::Decided(decided) => {
-                let taken = decided.step.lock().take();
-                let again = || decided.refusal.clone().unwrap_or_else(Refusal::over);
-                Some(taken.unwrap_or_else(|| Step::Ended(again())))
-            }
+            Inner::Decided(decided) => Some(decided.look()),
         }
     }
 
@@ -191,10 +234,12 @@ impl Wait {
     /// Gives up: [`super::Outcome::Cancelled`], with the host's reason, if it has one. A slot that was kept for it goes to the
     /// next in line. Nothing happens if the wait is over; any thread may call it.
     pub fn cancel(&self, cause: Option<Error>) {
-        if let Inner::Open(core) = &self.inner
-            && self.generation.is_current()
-        {
-            core.cancel(cause);
+        if !self.generation.is_current() {
+            return;
+        }
+        match &self.inner {
+            Inner::Open(core) => core.cancel(cause),
+            Inner::Decided(decided) => decided.cancel(cause),
         }
     }
 }
