@@ -114,6 +114,14 @@ impl Slot {
         parts.fold(Released::Already, Released::and)
     }
 
+    /// Releases a slot that no caller had.
+    pub(super) fn give_back(self) {
+        if self.is_here() {
+            self.is_released.store(true, Ordering::Relaxed);
+            self.grants.iter().rev().for_each(Grant::give_back);
+        }
+    }
+
     /// Gives back the unit of one scope and keeps the rest. `None` if the slot has no such scope, or has it no more.
     pub fn release_scope(&self, scope: &str) -> Option<Released> {
         if !self.is_here() {

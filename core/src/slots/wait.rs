@@ -81,7 +81,9 @@ impl Decided {
         let refusal = Refusal::cancelled(key.as_key().scope, load.unwrap_or_default(), cause);
         let slot = std::mem::replace(&mut *verdict, Verdict::Refused(refusal));
         drop(verdict);
-        drop(slot);
+        if let Verdict::Granted(slot) = slot {
+            slot.give_back();
+        }
         pool.store
             .note(key.as_key(), Note::Ended(Outcome::Cancelled));
     }
@@ -262,14 +264,15 @@ impl Future for Wait {
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        if let Inner::Open(core) = &self.inner {
-            if self.generation.is_current() {
+        match &self.inner {
+            Inner::Open(core) if self.generation.is_current() => {
                 core.source.detach();
                 core.cancel(None);
-            } else {
-                // A forked child: see `Slot::drop`.
-                std::mem::forget(core.clone());
             }
+            // A forked child: see `Slot::drop`.
+            Inner::Open(core) => std::mem::forget(core.clone()),
+            Inner::Decided(decided) if self.generation.is_current() => decided.cancel(None),
+            Inner::Decided(decided) => std::mem::forget(decided.pool.clone()),
         }
     }
 }

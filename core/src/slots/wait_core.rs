@@ -425,7 +425,7 @@ impl WaitCore {
             (_, Answer::Granted(grant)) if !is_current => {
                 drop(state);
                 // Nobody awaits it.
-                grant.release();
+                grant.give_back();
                 false
             }
             _ => false,
@@ -533,10 +533,10 @@ impl WaitCore {
             }
         }
         if let Some(offered) = offered {
-            offered.release();
+            offered.give_back();
         }
         for grant in held.iter().rev() {
-            grant.release();
+            grant.give_back();
         }
         let ask = self.asks.get(stage).map(OwnedAsk::as_ask);
         let scope = match (&end.refused, ask) {

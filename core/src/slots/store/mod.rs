@@ -210,6 +210,11 @@ pub(crate) trait Lessor: Send + Sync {
     /// Gives a unit back. Never waits, never fails.
     fn release(&self, token: Token) -> Released;
 
+    /// As `release`, of a unit that no caller had: it says nothing of how long slots are held.
+    fn give_back(&self, token: Token) {
+        self.release(token);
+    }
+
     /// Takes a unit away from its holder. Whether it was held.
     #[cfg(any(test, feature = "test-clock"))]
     fn lose(&self, token: Token, reason: LostReason) -> bool;
@@ -236,6 +241,10 @@ pub(crate) trait Lessor: Send + Sync {
 impl Grant {
     pub(super) fn release(&self) -> Released {
         self.lessor.release(self.token)
+    }
+
+    pub(super) fn give_back(&self) {
+        self.lessor.give_back(self.token);
     }
 
     /// Whether this is the same unit.

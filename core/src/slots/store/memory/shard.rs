@@ -162,6 +162,35 @@ impl Shard {
         true
     }
 
+    /// Frees a unit; as a hold that ended, it counts in the mean.
+    #[inline]
+    fn free(&self, token: Token, is_hold: bool) -> Released {
+        let now_ns = self.shared.clock.coarse_ns();
+        let mut state = self.lock();
+        let Some(row) = state.table.get_mut(token.row) else {
+            return Released::Already;
+        };
+        let (removed, leavings) = row.holders.remove(token.entry, token.generation);
+        let answer = match removed {
+            Removed::Held(since_ns) => {
+                if is_hold {
+                    row.learn_hold(now_ns.saturating_sub(since_ns));
+                }
+                Released::Released
+            }
+            Removed::Lost => Released::Lost,
+            Removed::Unknown => return Released::Already,
+        };
+        if row.queue.is_awake() {
+            self.hand_over(state, token.row);
+        } else {
+            state.table.settle(token.row, now_ns);
+            drop(state);
+        }
+        drop::<Leavings>(leavings);
+        answer
+    }
+
     fn with_row<T>(&self, token: Token, f: impl FnOnce(&mut Row) -> T) -> Option<T> {
         let mut state = self.lock();
         state.table.get_mut(token.row).map(f)
@@ -225,28 +254,11 @@ impl Lessor for Shard {
 
     #[inline]
     fn release(&self, token: Token) -> Released {
-        let now_ns = self.shared.clock.coarse_ns();
-        let mut state = self.lock();
-        let Some(row) = state.table.get_mut(token.row) else {
-            return Released::Already;
-        };
-        let (removed, leavings) = row.holders.remove(token.entry, token.generation);
-        let answer = match removed {
-            Removed::Held(since_ns) => {
-                row.learn_hold(now_ns.saturating_sub(since_ns));
-                Released::Released
-            }
-            Removed::Lost => Released::Lost,
-            Removed::Unknown => return Released::Already,
-        };
-        if row.queue.is_awake() {
-            self.hand_over(state, token.row);
-        } else {
-            state.table.settle(token.row, now_ns);
-            drop(state);
-        }
-        drop::<Leavings>(leavings);
-        answer
+        self.free(token, true)
+    }
+
+    fn give_back(&self, token: Token) {
+        self.free(token, false);
     }
 
     #[cfg(any(test, feature = "test-clock"))]
