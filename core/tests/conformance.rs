@@ -2,7 +2,8 @@
 //! The scripts of `tests/conformance`, as Rust sees them: the same files that every language runs. The format
 //! is in the README there. `encodings.json` is run by `wire_conformance.rs`.
 //!
-//! Each case runs three times, with batches of 1, 3 and 256 items: what is read must not depend on them.
+//! Each case of a bus runs three times, with batches of 1, 3 and 256 items: what is read must not depend on them.
+//! Each case of a pool (`slots_*.json`) does too, looked at by each face of a wait.
 
 #[path = "conformance/actions.rs"]
 mod actions;
@@ -14,28 +15,59 @@ mod items;
 mod reading;
 #[path = "conformance/script.rs"]
 mod script;
+#[path = "conformance/slots/mod.rs"]
+mod slots;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
+use self::fields::Outcome;
+use self::slots::{Face, Ran};
+
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/conformance");
 
 /// Runs a file, and says how many cases it has. Panics after the last case with all that failed.
 fn run(file: &str) {
     let cases = cases(&Path::new(FOLDER).join(file));
+    let run = if file.starts_with("slots_") {
+        with_each_face
+    } else {
+        with_batches
+    };
     let mut failed = Vec::new();
+    let mut skipped = 0;
     for case in &cases {
-        let told = [256, 1, 3].map(|max_items| {
-            let told = script::run(case, max_items);
-            told.map_err(|e| format!("{e}\n    (batches of {max_items})"))
-        });
-        failed.extend(told.into_iter().find_map(Result::err));
+        match run(case) {
+            Ok(Ran::Passed) => {}
+            Ok(Ran::Skipped) => skipped += 1,
+            Err(told) => failed.push(told),
+        }
     }
-    println!("{file}: {} cases", cases.len());
+    println!("{file}: {} cases, {skipped} skipped", cases.len());
     assert!(!cases.is_empty(), "{file} holds no case");
     assert!(failed.is_empty(), "{file}:\n{}", failed.join("\n"));
+}
+
+/// A case of a bus.
+fn with_batches(case: &Value) -> Outcome<Ran> {
+    [256, 1, 3]
+        .into_iter()
+        .try_fold(Ran::Passed, |_, max_items| {
+            let told = script::run(case, max_items);
+            told.map_err(|e| format!("{e}\n    (batches of {max_items})"))?;
+            Ok(Ran::Passed)
+        })
+}
+
+/// A case of a pool.
+fn with_each_face(case: &Value) -> Outcome<Ran> {
+    let faces = [Face::Try, Face::Poll, Face::Block];
+    faces.into_iter().try_fold(Ran::Passed, |_, face| {
+        let told = slots::run(case, face);
+        told.map_err(|e| format!("{e}\n    (face {face:?})"))
+    })
 }
 
 fn cases(path: &Path) -> Vec<Value> {
@@ -61,7 +93,26 @@ macro_rules! files {
 }
 
 files!(
-    audiences, close, expiry, filters, lifecycle, overflow, resume, statuses, texts
+    audiences,
+    close,
+    expiry,
+    filters,
+    lifecycle,
+    overflow,
+    resume,
+    slots_backoff,
+    slots_bad_input,
+    slots_close,
+    slots_keys,
+    slots_limits,
+    slots_lost,
+    slots_order,
+    slots_outcomes,
+    slots_pings,
+    slots_scopes,
+    slots_try,
+    statuses,
+    texts
 );
 
 #[test]

@@ -271,6 +271,9 @@ def encodings(data):
 
 def main():
     for name in sys.argv[1:]:
+        # Pools have steps of their own, which no C runner knows yet.
+        if Path(name).name.startswith("slots_"):
+            continue
         data = json.loads(Path(name).read_text(encoding="utf-8"))
         line("file", {"name": Path(name).name})
         if "cases" in data:
