@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Turns tests/conformance/*.json into lines that a C program reads.
 
-    tests/c/cases.py FILE.json...
+    tests/c/cases.py [--slots] FILE.json...
+
+Without --slots it passes over the scripts of pools (slots_*.json), with it over all others; slot_cases.py says
+what their lines are.
 
 C has no JSON parser, and a test should not bring one. Each line is a word and then `name=value` fields,
 parted by blanks; values are hexadecimal bytes for text (prefix x) or decimal numbers (prefix d). The
@@ -12,6 +15,8 @@ import base64
 import json
 import sys
 from pathlib import Path
+
+import slot_cases
 
 SORTS = {"json": 0, "text": 1, "bytes": 2, "request": 3}
 STARTS = {"live": 0, "oldest": 1, "after": 2}
@@ -270,13 +275,17 @@ def encodings(data):
 
 
 def main():
-    for name in sys.argv[1:]:
-        # Pools have steps of their own, which no C runner knows yet.
-        if Path(name).name.startswith("slots_"):
+    names = sys.argv[1:]
+    slots = "--slots" in names
+    for name in names:
+        if name == "--slots" or Path(name).name.startswith("slots_") != slots:
             continue
         data = json.loads(Path(name).read_text(encoding="utf-8"))
         line("file", {"name": Path(name).name})
-        if "cases" in data:
+        if slots:
+            for case in data["cases"]:
+                slot_cases.script(slot_cases.Printer(line, Fields), name, case)
+        elif "cases" in data:
             for case in data["cases"]:
                 script(name, case)
         else:
