@@ -145,6 +145,10 @@ impl Slot {
             ));
         }
         let moved = std::mem::take(&mut other.grants);
+        if !moved.is_empty() {
+            // Whatever was released before, these may be held.
+            self.is_released.store(false, Ordering::Relaxed);
+        }
         if let Some(source) = self.watch.get() {
             for grant in &moved {
                 grant.lessor.watch(grant.token, source);
@@ -245,9 +249,9 @@ impl Slot {
 
     /// For the finalisers of garbage-collected languages: nobody can use this slot any more, and nobody released it. It
     /// is put on a list, without a lock, and the pool's next call releases it, counts it as leaked, and tells the
-    /// host's sink.
+    /// host's sink. Nothing happens if it was released after all.
     pub fn leak(self) {
-        if !self.is_here() {
+        if !self.is_here() || self.is_released.load(Ordering::Relaxed) {
             return;
         }
         let Some(shared) = self
