@@ -32,8 +32,8 @@ pub(super) type Entry = (u64, Class, u64);
 
 /// Something that is due.
 pub(super) trait Due: Send + Sync {
-    /// Its time has come; the entry is gone.
-    fn fire(self: Arc<Self>);
+    /// Its time has come; the entry, which is named, is gone.
+    fn fire(self: Arc<Self>, entry: Entry);
 }
 
 /// The timers of a pool.
@@ -52,6 +52,21 @@ struct State {
     /// Tells settings of the timer apart.
     setting: u64,
     timer: Option<TimerHandle>,
+    /// Somebody fires what is due, and arms afterwards: nobody else needs to.
+    is_firing: bool,
+}
+
+/// The end of firing, however it comes.
+struct Firing<'a>(&'a Agenda);
+
+impl Drop for Firing<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().is_firing = false;
+        if !std::thread::panicking() {
+            // No thread to set a timer on: nobody here to tell, and the next wait tries again, and is told.
+            let _ = self.0.arm();
+        }
+    }
 }
 
 impl Agenda {
@@ -63,6 +78,7 @@ impl Agenda {
                 armed_ns: u64::MAX,
                 setting: 0,
                 timer: None,
+                is_firing: false,
             }),
             last: AtomicU64::new(0),
             this: this.clone(),
@@ -81,7 +97,8 @@ impl Agenda {
         self.state.lock().entries.remove(&entry)
     }
 
-    /// Sets the clock's timer for the first entry. Never under a lock: a time that has passed fires here and now.
+    /// Sets the clock's timer for the first entry. Never under a lock: a time that has passed fires here and now, unless
+    /// somebody fires already: then that one comes to it, so that no firing is inside another.
     ///
     /// [`crate::ErrorKind::System`] if the timer's thread cannot be started.
     pub(super) fn arm(&self) -> Result<()> {
@@ -91,6 +108,9 @@ impl Agenda {
         loop {
             let (at_ns, setting, before) = {
                 let mut state = self.state.lock();
+                if state.is_firing {
+                    return Ok(());
+                }
                 let first = state.entries.first_key_value();
                 let first_ns = first.map_or(u64::MAX, |(entry, _)| entry.0);
                 if first_ns == u64::MAX {
@@ -125,25 +145,25 @@ impl Agenda {
 
     /// Fires what is due.
     fn fire(&self) {
-        let mut is_first = true;
+        {
+            let mut state = self.state.lock();
+            // The timer is spent.
+            state.armed_ns = u64::MAX;
+            state.setting += 1;
+            if std::mem::replace(&mut state.is_firing, true) {
+                return;
+            }
+        }
+        // What comes due after the last look below is found as it arms.
+        let _firing = Firing(self);
         loop {
             let now_ns = self.clock.now_ns();
-            let due = {
-                let mut state = self.state.lock();
-                if std::mem::take(&mut is_first) {
-                    // The timer is spent.
-                    state.armed_ns = u64::MAX;
-                    state.setting += 1;
-                }
-                match state.entries.first_entry() {
-                    Some(first) if first.key().0 <= now_ns => first.remove(),
-                    _ => break,
-                }
+            let (entry, due) = match self.state.lock().entries.first_entry() {
+                Some(first) if first.key().0 <= now_ns => first.remove_entry(),
+                _ => return,
             };
-            due.fire();
+            due.fire(entry);
         }
-        // No thread to set a timer on: nobody here to tell, and the next wait tries again, and is told.
-        let _ = self.arm();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::agenda::{Class, Due};
+use super::agenda::{Class, Due, Entry};
 use super::backoff::Backoff;
 use super::pool::PoolCore;
 use super::store::Ticket;
@@ -39,7 +39,7 @@ impl Undo {
 }
 
 impl Due for Undo {
-    fn fire(self: Arc<Self>) {
+    fn fire(self: Arc<Self>, _entry: Entry) {
         if self.ticket.is_undone() || self.pool.is_closed() {
             return;
         }

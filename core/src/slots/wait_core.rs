@@ -669,9 +669,12 @@ impl State {
 }
 
 impl Due for WaitCore {
-    fn fire(self: Arc<Self>) {
+    fn fire(self: Arc<Self>, entry: Entry) {
         self.pool.shared.reap_leaks();
         let mut state = self.state.lock();
+        if state.entry != Some(entry) {
+            return; // planned anew since it was taken off the agenda
+        }
         state.entry = None;
         let now_ns = self.now_ns();
         let is_late = now_ns >= self.deadline_ns;

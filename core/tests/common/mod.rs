@@ -1,4 +1,4 @@
-//! What the tests of the bus share. No test is in here.
+//! What the tests of the bus share, and in [`slots`] those of slots. No test is in here.
 
 #![allow(dead_code)] // each test binary uses a part of it
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::slots::agenda::{Class, Due};
+use crate::slots::agenda::{Class, Due, Entry};
 use crate::slots::backoff::next_random;
 use crate::slots::shared::Shared;
 use crate::sync::{AtomicBool, Mutex, Ordering};
@@ -59,7 +59,7 @@ pub(super) struct Line {
 struct Message(Box<dyn Fn() + Send + Sync>);
 
 impl Due for Message {
-    fn fire(self: Arc<Self>) {
+    fn fire(self: Arc<Self>, _entry: Entry) {
         (self.0)();
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use super::FaultStore;
 use super::lease::Lease;
-use crate::slots::agenda::{Class, Due};
+use crate::slots::agenda::{Class, Due, Entry};
 use crate::slots::ask::Ask;
 use crate::slots::store::{Answer, CLAIM, Grant, Store, Ticket};
 use crate::sync::{AtomicU64, Mutex, Ordering};
@@ -155,7 +155,7 @@ impl Ticket for Proxy {
 
 /// An offer's time is up.
 impl Due for Proxy {
-    fn fire(self: Arc<Self>) {
+    fn fire(self: Arc<Self>, _entry: Entry) {
         let offered = match &*self.state.lock() {
             State::Offered(grant, _) => grant.clone(),
             _ => return,
