@@ -25,6 +25,8 @@ mod key;
 mod leak;
 mod limit;
 mod load;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod options;
 mod outcome;
 mod pool;

@@ -30,7 +30,7 @@ use crate::sync::{AtomicBool, Ordering};
 /// [`SlotPool::close`] does; slots that are out stay valid and are released as ever.
 #[derive(Clone)]
 pub struct SlotPool {
-    core: Arc<PoolCore>,
+    pub(super) core: Arc<PoolCore>,
     /// One for all clones.
     _last: Arc<CloseOnDrop>,
 }

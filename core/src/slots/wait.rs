@@ -119,6 +119,14 @@ impl Wait {
         }
     }
 
+    #[cfg(all(test, loom))]
+    pub(super) fn core(&self) -> &Arc<WaitCore> {
+        match &self.inner {
+            Inner::Open(core) => core,
+            Inner::Decided(..) => panic!("it was decided at once"),
+        }
+    }
+
     /// Looks, without waiting: a ping that is due, the slot, the end, or `None` while there is nothing new.
     pub fn try_next(&self) -> Option<Step> {
         if let Err(error) = self.generation.check() {

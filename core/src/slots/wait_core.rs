@@ -279,6 +279,16 @@ impl WaitCore {
         }
     }
 
+    /// The offer that stands.
+    #[cfg(all(test, loom))]
+    pub(super) fn offered(&self) -> Option<(Arc<StageTicket>, Grant)> {
+        let state = self.state.lock();
+        match &state.phase {
+            Phase::Offered(grant, _) => Some((state.ticket.clone()?, grant.clone())),
+            _ => None,
+        }
+    }
+
     pub(super) fn phase_name(&self) -> &'static str {
         match self.state.lock().phase {
             Phase::Ready => "ready",
@@ -343,7 +353,7 @@ impl WaitCore {
         ticket: Arc<StageTicket>,
         now_ns: u64,
     ) -> Option<()> {
-        state.phase = Phase::Asking(now_ns.saturating_add(ANSWER.as_nanos() as u64));
+        state.phase = Phase::Asking(self.answer_ns(now_ns));
         let store = &self.pool.store;
         if store.is_lossy() {
             state.ask_again_after(now_ns);
@@ -354,14 +364,35 @@ impl WaitCore {
         let id = ticket.id();
         let ticket: Arc<dyn Ticket> = ticket;
         let answer = store.acquire(&ticket)?;
+        let is_queued = matches!(answer, Answer::Queued(_));
         self.take_answer(id, answer);
+        if is_queued && !self.knows(id) {
+            // It ended while the store was asked, and its cancel came to the queue before it did.
+            store.cancel(&ticket);
+        }
         Some(())
+    }
+
+    /// Whether a ticket is waited on, or was granted.
+    fn knows(&self, ticket: u64) -> bool {
+        let state = self.state.lock();
+        let is_current = state.ticket.as_ref().is_some_and(|own| own.id() == ticket);
+        is_current || state.granted.contains(&ticket)
+    }
+
+    /// Until when a store that is asked now is to answer. One that answers before it returns has no such time, however
+    /// long the thread that asks is kept from running.
+    fn answer_ns(&self, now_ns: u64) -> u64 {
+        if self.pool.store.is_lossy() {
+            now_ns.saturating_add(ANSWER.as_nanos() as u64)
+        } else {
+            u64::MAX
+        }
     }
 
     fn claim(&self, mut state: MutexGuard<'_, State>, grant: Grant, now_ns: u64) -> Option<()> {
         let ticket = state.ticket.clone()?;
-        let answer_ns = now_ns.saturating_add(ANSWER.as_nanos() as u64);
-        state.phase = Phase::Claiming(grant.clone(), answer_ns);
+        state.phase = Phase::Claiming(grant.clone(), self.answer_ns(now_ns));
         self.plan(state);
         let id = ticket.id();
         let ticket: Arc<dyn Ticket> = ticket;
@@ -393,6 +424,8 @@ impl WaitCore {
             (Phase::Asking(_) | Phase::Queued | Phase::Lapsed, Answer::Offered(grant))
                 if is_current =>
             {
+                // The answer that would have said so may be lost.
+                state.queued_ns.get_or_insert(now_ns);
                 state.phase = Phase::Offered(grant, lapse_at(now_ns));
                 self.plan(state);
                 true

@@ -1,0 +1,75 @@
+//! Giving back, by example: each unit once, whatever became of its key, its slot or its neighbours meanwhile.
+
+#![cfg(not(loom))]
+
+mod common;
+
+use common::slots::{granted, load, ms, outcome, patient, pool, pool_with, s, stands, stats, user};
+use reqbus_core::slots::{
+    Ask, Key, Limit, LostReason, Outcome, PoolOptions, Released, SlotPool, Step, WaitOptions,
+};
+
+/// A stranger's key takes the place of one that was forgotten; the old slot must not name the stranger's unit.
+#[test]
+fn s2_an_old_slot_does_not_release_a_strangers_unit() {
+    let (pool, driver) = pool();
+    let old: Vec<_> = (0..64)
+        .map(|n| pool.try_acquire(&user(&format!("old {n}"), 1), "").unwrap())
+        .collect();
+    for slot in &old {
+        assert_eq!(slot.release(), Released::Released);
+    }
+    driver.advance(s(301));
+    assert_eq!(pool.known_keys(), 0, "forgotten");
+    let ids: Vec<_> = (0..2_000).map(|n| format!("new {n}")).collect();
+    let take = |id: &String| pool.try_acquire(&user(id, 1), "").unwrap();
+    let _strangers: Vec<_> = ids.iter().map(take).collect();
+    for slot in &old {
+        assert_eq!((slot.release(), slot.lost()), (Released::Already, None));
+        assert!(slot.keys().is_empty(), "{:?}", slot.keys());
+    }
+    for id in &ids {
+        assert_eq!(stands(&pool, "user", id), (1, 0), "{id}");
+    }
+}
+
+#[test]
+fn s2_what_joins_a_released_slot_is_released_with_it() {
+    let (pool, _) = pool();
+    let mut slot = pool.try_acquire(&user("1", 1), "").unwrap();
+    slot.release();
+    let mut other = pool.try_acquire(&user("2", 1), "").unwrap();
+    slot.join(&mut other).unwrap();
+    drop(other);
+    assert_eq!(stands(&pool, "user", "2"), (1, 0));
+    drop(slot);
+    assert_eq!(stands(&pool, "user", "2"), (0, 0));
+}
+
+#[test]
+fn s11_a_slot_that_was_released_is_no_leak() {
+    let (pool, _) = pool();
+    let slot = pool.try_acquire(&user("1", 1), "").unwrap();
+    slot.release();
+    slot.leak();
+    assert_eq!(
+        (pool.leaked(), stats(&pool, "user", "1").counters.leaked),
+        (0, 0)
+    );
+}
+
+/// All that is due at one time fires in one loop, not each inside the one before.
+#[test]
+fn s4_fifty_thousand_waits_end_at_one_time() {
+    let (pool, driver) = pool();
+    let ids: Vec<_> = (0..50_000).map(|n| n.to_string()).collect();
+    let take = |id: &String| pool.try_acquire(&user(id, 1), "").unwrap();
+    let slots: Vec<_> = ids.iter().map(take).collect();
+    let begin = |id: &String| pool.wait(&user(id, 1), &WaitOptions::default());
+    let waits: Vec<_> = ids.iter().map(begin).collect();
+    driver.advance(WaitOptions::TIMEOUT);
+    for wait in &waits {
+        assert_eq!(outcome(wait), Outcome::TimedOut);
+    }
+    drop(slots);
+}
