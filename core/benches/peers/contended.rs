@@ -16,6 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::cpu;
+use super::meeting::{Meeting, THREADS};
 use super::report::{Report, Row};
 use super::rounds::{interleave, quantile};
 use super::sides::{BURST, Ours, Publish, Read, ReadLocked, Side, Tokio};
@@ -30,7 +31,6 @@ pub const ROWS: [&str; 7] = [
     "contended/64/visible-p99/paced",
 ];
 
-const PUBLISHERS: usize = 2;
 const PACE: Duration = Duration::from_micros(10);
 
 /// How the publishers go about it.
@@ -50,25 +50,6 @@ const PACED: Load = Load {
     paced: true,
 };
 
-/// Where both publishers wait for each other, without a system call unless it takes long.
-#[derive(Default)]
-struct Meeting(AtomicUsize);
-
-impl Meeting {
-    fn wait(&self) {
-        let all = (self.0.fetch_add(1, Ordering::AcqRel) / PUBLISHERS + 1) * PUBLISHERS;
-        let mut looks = 0_u32;
-        while self.0.load(Ordering::Acquire) < all {
-            looks += 1;
-            if looks.is_multiple_of(4096) {
-                thread::yield_now();
-            } else {
-                std::hint::spin_loop();
-            }
-        }
-    }
-}
-
 /// The times of all publishes of a round, in nanoseconds, sorted. `publish` ends when what is timed ends.
 fn round<P: Sync, R: Read + Send>(
     side: &mut Side<P, R>,
@@ -77,7 +58,7 @@ fn round<P: Sync, R: Read + Send>(
 ) -> Vec<u32> {
     let look = cpu::look();
     let meeting = Meeting::default();
-    let half = side.readers.len().div_ceil(PUBLISHERS);
+    let half = side.readers.len().div_ceil(THREADS);
     let (first, second) = side.readers.split_at_mut(half);
     let publisher = &side.publisher;
     let all = Mutex::new(Vec::new());

@@ -7,18 +7,26 @@
 //!
 //! On both sides the events are the same type, built and stamped by the same code ([`reqbus_core::Event::detached`]
 //! for the peer), and a reader looks at every event it gets. Peers are bounded as our log is.
+//!
+//! Rows of slots are told in their own files; `slot/wait-after-release` alone takes a minute.
 
 mod asleep;
 mod channels;
 mod contended;
 mod cpu;
 mod event;
+mod free_slots;
+mod hand_over;
+mod lost_requests;
+mod meeting;
 mod parked;
 mod publish;
+mod random;
 mod report;
 mod resume;
 mod rounds;
 mod sides;
+mod slots;
 mod sse;
 mod wakes;
 
@@ -43,7 +51,7 @@ Progress goes to stderr, the table to stdout. A missed target is no error.
 /// A group's rows, by name, and what measures them.
 type Group = (&'static [&'static str], fn(&mut Report));
 
-const GROUPS: [Group; 9] = [
+const GROUPS: [Group; 13] = [
     (&publish::ROWS, publish::measure),
     (&channels::ROWS, channels::measure),
     (&asleep::ROWS, asleep::measure),
@@ -53,6 +61,10 @@ const GROUPS: [Group; 9] = [
     (&resume::SHUT_OUT, resume::measure_shut_out),
     (&resume::READ, resume::measure_read),
     (&wakes::ROWS, wakes::measure),
+    (&slots::ROWS, slots::measure),
+    (&hand_over::ROWS, hand_over::measure),
+    (&lost_requests::ROWS, lost_requests::measure),
+    (&free_slots::ROWS, free_slots::measure),
 ];
 
 struct Options {
