@@ -1,9 +1,10 @@
 //! `slot/wait-after-release`: how long a freed slot stays free while others wait for it.
 //!
-//! 55 threads share 5 slots for a minute: each waits, holds its slot for a random time (exponential, mean 1 s), and
-//! waits again, so that 50 wait at any time. The peer's threads poll a counting semaphore as the replaced gateways do.
-//! Both sides run side by side in the same minute; their threads sleep nearly all of it. What counts is the mean time
-//! from a release to the next grant, seen by those who release and those who run again with a slot.
+//! 60 threads share 5 slots for a minute. Each waits, holds its slot for a random time (exponential, mean 1 s), stays
+//! away for another, so that it does not come back at the moment of its own release, and waits again: about 50 wait at
+//! any time. The peer's threads poll a counting semaphore as the replaced gateways do; a newcomer tries at once. Both
+//! sides run side by side in the same minute; their threads sleep nearly all of it. What counts is the mean time from a
+//! release to the next grant, seen by those who release and those who run again with a slot.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,7 +22,7 @@ use super::rounds::{Outcome, quantile};
 pub const ROWS: [&str; 1] = ["slot/wait-after-release"];
 
 const SLOTS: usize = 5;
-const WAITERS: usize = 50;
+const THREADS: usize = 60;
 const HOLD: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Ratios of single parts of the time are told as those of rounds.
@@ -60,11 +61,12 @@ impl Side {
                     thread::sleep(random.exponential(HOLD));
                     note(&times.released);
                     drop(held);
+                    thread::sleep(random.exponential(HOLD));
                 }
             })
         };
         Self {
-            threads: (0..SLOTS + WAITERS).map(spawn).collect(),
+            threads: (0..THREADS).map(spawn).collect(),
             times,
         }
     }
@@ -105,7 +107,7 @@ fn ours(pool: SlotPool) -> Arc<Wait> {
         let asks = [Ask::new("account", "7", Limit::Of(SLOTS as u32))];
         let options = WaitOptions {
             timeout: TIMEOUT,
-            max_waiting: (SLOTS + WAITERS) as u32,
+            max_waiting: THREADS as u32,
             ..WaitOptions::default()
         };
         let slot = pool.wait(&asks, &options).wait().ok()?;

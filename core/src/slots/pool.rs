@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::slot::Slot;
 use super::stats::{KeyStats, ScopeStats};
 use super::store::memory::MemoryStore;
-use super::store::{Change, Store, TryAll};
+use super::store::{Change, Grants, Store, TryAll};
 use super::wait::Wait;
 use super::wait_core::{Terms, WaitCore};
 use crate::error::{Error, ErrorKind, Result};
@@ -48,6 +48,8 @@ impl Drop for CloseOnDrop {
 pub(super) struct PoolCore {
     pub(super) shared: Arc<Shared>,
     pub(super) store: Arc<dyn Store>,
+    /// The same store, if it is this process's memory: spares the common try a call through a table.
+    memory: Option<Arc<MemoryStore>>,
     ranks: Ranks,
     is_closed: AtomicBool,
 }
@@ -70,16 +72,24 @@ impl SlotPool {
     /// the store needs.
     pub fn new(options: PoolOptions) -> Result<Self> {
         let shared = Shared::new(&options);
+        let in_memory = || {
+            let memory = Arc::new(MemoryStore::new(&shared));
+            (memory.clone() as Arc<dyn Store>, Some(memory))
+        };
         #[cfg(any(test, feature = "test-clock"))]
-        let store: Arc<dyn Store> = match &options.fault {
-            Some(fault) => super::store::fault::FaultStore::new(&shared, fault),
-            None => Arc::new(MemoryStore::new(&shared)),
+        let (store, memory) = match &options.fault {
+            Some(fault) => (
+                super::store::fault::FaultStore::new(&shared, fault) as Arc<dyn Store>,
+                None,
+            ),
+            None => in_memory(),
         };
         #[cfg(not(any(test, feature = "test-clock")))]
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(&shared));
+        let (store, memory) = in_memory();
         let core = Arc::new(PoolCore {
             shared,
             store,
+            memory,
             ranks: options.ranks,
             is_closed: AtomicBool::new(false),
         });
@@ -125,6 +135,13 @@ impl SlotPool {
     ) -> Result<Option<Slot>, Refusal> {
         self.check(asks, label)?;
         self.core.shared.reap_leaks();
+        let generation = self.core.shared.generation;
+        if let ([ask], Some(memory)) = (asks, &self.core.memory) {
+            return match memory.try_one(ask, label, is_final) {
+                Ok(grant) => Ok(Some(Slot::new(Grants::one(grant), generation))),
+                Err(refused) => Err(Refusal::of(refused)),
+            };
+        }
         let answer = if let [_] = asks {
             self.core.store.try_all(&TryAll {
                 asks,
@@ -141,7 +158,7 @@ impl SlotPool {
             })
         };
         match answer {
-            Some(Ok(grants)) => Ok(Some(Slot::new(grants))),
+            Some(Ok(grants)) => Ok(Some(Slot::new(grants, generation))),
             Some(Err(refused)) => Err(Refusal::of(refused)),
             None => Ok(None),
         }
@@ -151,7 +168,12 @@ impl SlotPool {
     fn check(&self, asks: &[Ask<'_>], label: &str) -> Result<(), Refusal> {
         let generation = self.core.shared.generation.check();
         generation.map_err(|error| Refusal::invalid("", error))?;
-        Ask::check_all(asks).map_err(|invalid| {
+        let checked = match asks {
+            // What one ask can be wrong in; the rest finds out what it is.
+            [ask] if ask.is_valid() => Ok(()),
+            asks => Ask::check_all(asks),
+        };
+        checked.map_err(|invalid| {
             let ask = invalid.at.and_then(|at| asks.get(at));
             let scope = ask.map_or("", |ask| ask.key.scope);
             // A scope that is too long is not repeated.

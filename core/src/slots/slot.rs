@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::ask::MAX_KEYS;
 use super::key::OwnedKey;
 use super::leak::LeakNode;
 use super::load::Holder;
 use super::store::{Grant, Grants};
 use crate::bell::{Bell, Parked, Source};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fork::Generation;
 use crate::sync::{AtomicBool, OnceCell, Ordering};
 use crate::time::Deadline;
 
@@ -22,6 +24,8 @@ use crate::time::Deadline;
 #[must_use = "dropping a slot releases it"]
 pub struct Slot {
     grants: Grants,
+    /// Of the process that it was taken in.
+    generation: Generation,
     /// Nothing is left for the drop to do. Relaxed: whether a unit is held is decided by its store.
     is_released: AtomicBool,
     /// Who is woken when it is lost; made with the first who asks.
@@ -84,22 +88,23 @@ impl LostReason {
 
 impl Slot {
     #[inline]
-    pub(super) fn new(grants: Grants) -> Self {
+    pub(super) fn new(grants: Grants, generation: Generation) -> Self {
         Self {
             grants,
+            generation,
             is_released: AtomicBool::new(false),
             watch: OnceCell::new(),
         }
     }
 
-    pub(super) fn grants(&self) -> &[Grant] {
-        &self.grants
+    pub(super) fn grants(&self) -> impl Iterator<Item = &Grant> {
+        self.grants.iter()
     }
 
     /// Whether this process is the one that it was taken in.
+    #[inline]
     fn is_here(&self) -> bool {
-        let first = self.grants.first();
-        first.is_none_or(|grant| grant.lessor.shared().generation.is_current())
+        self.generation.is_current()
     }
 
     /// Gives everything back, the last scope first, and hands it to whoever waits. Never waits and never fails; in a
@@ -110,6 +115,11 @@ impl Slot {
             return Released::Already;
         }
         self.is_released.store(true, Ordering::Relaxed);
+        self.release_all()
+    }
+
+    #[inline]
+    fn release_all(&self) -> Released {
         let parts = self.grants.iter().rev().map(Grant::release);
         parts.fold(Released::Already, Released::and)
     }
@@ -137,7 +147,7 @@ impl Slot {
     /// Moves what `other` holds to this slot: both are then released by one call, and `other` is left empty.
     /// [`ErrorKind::InvalidArgument`] if that were more than 8 keys; then nothing is moved.
     pub fn join(&mut self, other: &mut Self) -> Result<()> {
-        if self.grants.len() + other.grants.len() > self.grants.capacity() {
+        if self.grants.len() + other.grants.len() > MAX_KEYS {
             return Err(Error::fixed(
                 ErrorKind::InvalidArgument,
                 "slot",
@@ -150,11 +160,13 @@ impl Slot {
             self.is_released.store(false, Ordering::Relaxed);
         }
         if let Some(source) = self.watch.get() {
-            for grant in &moved {
+            for grant in moved.iter() {
                 grant.lessor.watch(grant.token, source);
             }
         }
-        self.grants.extend(moved);
+        for grant in moved {
+            self.grants.push(grant);
+        }
         Ok(())
     }
 
@@ -195,7 +207,7 @@ impl Slot {
     fn watch(&self) -> &Arc<Source> {
         self.watch.get_or_init(|| {
             let source = Source::new();
-            for grant in &self.grants {
+            for grant in self.grants.iter() {
                 grant.lessor.watch(grant.token, &source);
             }
             source
@@ -205,9 +217,7 @@ impl Slot {
     /// Rings `bell` under `token` when the slot is lost; the token is ready at once, so that nothing is missed. It is
     /// never rung for a release.
     pub fn attach(&self, bell: &Bell, token: u64) -> Result<()> {
-        if let Some(grant) = self.grants.first() {
-            grant.lessor.shared().generation.check()?;
-        }
+        self.generation.check()?;
         self.watch().attach(bell, token);
         Ok(())
     }
@@ -272,7 +282,7 @@ impl Drop for Slot {
             return;
         }
         if self.is_here() {
-            self.release();
+            self.release_all();
         } else {
             // A forked child: the locks may be held by threads that do not exist here, and a reference that is given
             // up here could be the last one of something that has a lock in it.

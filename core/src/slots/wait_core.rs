@@ -247,7 +247,9 @@ impl WaitCore {
                 }
                 Phase::Granted => {
                     state.phase = Phase::Told;
-                    return Some(Step::Granted(Slot::new(std::mem::take(&mut state.held))));
+                    let held = std::mem::take(&mut state.held);
+                    let generation = self.pool.shared.generation;
+                    return Some(Step::Granted(Slot::new(held, generation)));
                 }
                 Phase::Ended(refusal) => return Some(Step::Ended(refusal.clone())),
                 Phase::Told => return Some(Step::Ended(Refusal::over())),

@@ -92,8 +92,68 @@ pub(crate) struct TryAll<'a, 'k> {
     pub(super) is_final: bool,
 }
 
-/// Units, in the order of the asks.
-pub(crate) type Grants = arrayvec::ArrayVec<Grant, { super::ask::MAX_KEYS }>;
+/// Units, in the order of the asks; at most [`super::ask::MAX_KEYS`]. One is held in place: a slot of one key is
+/// small, and made without an allocation.
+#[derive(Clone, Default)]
+pub(crate) struct Grants {
+    first: Option<Grant>,
+    rest: Vec<Grant>,
+}
+
+impl Grants {
+    #[inline]
+    pub(super) const fn new() -> Self {
+        Self {
+            first: None,
+            rest: Vec::new(),
+        }
+    }
+
+    #[inline]
+    pub(super) const fn one(grant: Grant) -> Self {
+        Self {
+            first: Some(grant),
+            rest: Vec::new(),
+        }
+    }
+
+    #[inline]
+    pub(super) const fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        match self.first {
+            Some(_) => 1 + self.rest.len(),
+            None => 0,
+        }
+    }
+
+    pub(super) const fn first(&self) -> Option<&Grant> {
+        self.first.as_ref()
+    }
+
+    pub(super) fn push(&mut self, grant: Grant) {
+        match self.first {
+            Some(_) => self.rest.push(grant),
+            None => self.first = Some(grant),
+        }
+    }
+
+    #[inline]
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Grant> {
+        self.first.iter().chain(&self.rest)
+    }
+}
+
+impl IntoIterator for Grants {
+    type Item = Grant;
+    type IntoIter = std::iter::Chain<std::option::IntoIter<Grant>, std::vec::IntoIter<Grant>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter().chain(self.rest)
+    }
+}
 
 /// A change to what is set on a key.
 #[derive(Clone, Copy, Debug)]

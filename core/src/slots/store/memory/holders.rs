@@ -19,7 +19,6 @@ pub(super) struct Holders {
     newest: u32,
     held: u32,
     lost: u32,
-    generation: u32,
 }
 
 struct Entry {
@@ -53,8 +52,21 @@ impl Holders {
             newest: NONE,
             held: 0,
             lost: 0,
-            generation: 0,
         }
+    }
+
+    /// As new, with the memory that a few took.
+    pub(super) fn clear(&mut self) {
+        const FEW: usize = 8;
+        let mut entries = std::mem::take(&mut self.entries);
+        if entries.capacity() > FEW {
+            entries = Vec::new();
+        }
+        entries.clear();
+        *self = Self {
+            entries,
+            ..Self::new()
+        };
     }
 
     /// How many hold a unit.
@@ -88,13 +100,11 @@ impl Holders {
         (entry.generation == generation).then_some(entry)
     }
 
-    /// Adds one; its place and generation.
+    /// Adds one; its place. `generation` is not 0, which is a free place's.
     #[inline]
-    pub(super) fn add(&mut self, since_ns: u64, label: Option<Box<str>>) -> (u32, u32) {
-        // Never 0, which is a free place's.
-        self.generation = self.generation.wrapping_add(1).max(1);
+    pub(super) fn add(&mut self, generation: u32, since_ns: u64, label: Option<Box<str>>) -> u32 {
         let entry = Entry {
-            generation: self.generation,
+            generation,
             prev: self.newest,
             next: NONE,
             lost: None,
@@ -122,7 +132,7 @@ impl Holders {
         }
         self.newest = at;
         self.held += 1;
-        (at, self.generation)
+        at
     }
 
     /// Takes an entry out of the order of the held.

@@ -19,7 +19,7 @@ use hashbrown::DefaultHashBuilder;
 use self::row::Row;
 use self::shard::{Shard, ShardState, holder_id, label_of};
 use super::{Answer, Change, Grant, Grants, Note, Refused, Store, Ticket, Token, TryAll};
-use crate::slots::ask::MAX_KEYS;
+use crate::slots::ask::{Ask, MAX_KEYS};
 use crate::slots::key::Key;
 use crate::slots::load::{Holder, HolderId, Load};
 use crate::slots::outcome::{Outcome, Standing};
@@ -93,27 +93,28 @@ impl MemoryStore {
         self.shard(self.spot(ticket.ask().key).shard)
     }
 
-    /// One key: the hot path.
+    /// [`Store::try_all`] of one key: the hot path.
     #[inline]
-    fn try_one(&self, call: &TryAll<'_, '_>) -> Result<Grants, Refused> {
-        let mut grants = Grants::new();
-        let [ask] = call.asks else { return Ok(grants) };
+    pub(in crate::slots) fn try_one(
+        &self,
+        ask: &Ask<'_>,
+        label: &str,
+        is_final: bool,
+    ) -> Result<Grant, Refused> {
         let spot = self.spot(ask.key);
-        let label = label_of(call.label);
+        let label = label_of(label);
         let now_ns = self.shared.clock.coarse_ns();
         let shard = self.shard(spot.shard);
         let mut state = shard.lock();
         let at = state.table.find_or_add(spot.hash, ask.key);
-        match state.admit(at, ask, &self.shared) {
-            Ok(()) => {
-                if let Some(token) = state.take(at, now_ns, label) {
-                    drop(state);
-                    grants.push(shard.grant(token));
-                }
-                Ok(grants)
-            }
-            Err(outcome) => Err(self.refuse(shard, state, at, outcome, call.is_final)),
-        }
+        let outcome = match state.admit(at, ask, &self.shared) {
+            Ok(()) => match state.take(at, now_ns, label) {
+                Some(token) => return Ok(shard.grant(token)),
+                None => Outcome::Busy, // the row is there: it was looked up under this lock
+            },
+            Err(outcome) => outcome,
+        };
+        Err(self.refuse(shard, state, at, outcome, is_final))
     }
 
     /// A refusal by the row `at`, whose limit the call may have raised: whoever waits there is offered what is free.
@@ -193,8 +194,11 @@ impl MemoryStore {
             }
         }
         drop(locked);
-        let grant = |(shard, token)| self.shard(shard).grant(token);
-        Ok(tokens.into_iter().map(grant).collect())
+        let mut grants = Grants::new();
+        for (shard, token) in tokens {
+            grants.push(self.shard(shard).grant(token));
+        }
+        Ok(grants)
     }
 
     /// Refuses everybody who waits in some rows as closed. The lock is held at first, and not after.
@@ -244,10 +248,11 @@ fn state_of<'a>(locked: &'a mut Locked<'_>, shard: usize) -> Option<&'a mut Shar
 impl Store for MemoryStore {
     #[inline]
     fn try_all(&self, call: &TryAll<'_, '_>) -> Option<Result<Grants, Refused>> {
-        Some(if call.asks.len() == 1 {
-            self.try_one(call)
-        } else {
-            self.try_several(call)
+        Some(match call.asks {
+            [ask] => self
+                .try_one(ask, call.label, call.is_final)
+                .map(Grants::one),
+            _ => self.try_several(call),
         })
     }
 

@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrayvec::ArrayString;
+
 use super::holders::Holders;
 use super::queue::Queue;
 use crate::error::{Error, ErrorKind};
@@ -19,58 +21,104 @@ const SAMPLES: u32 = 8;
 /// A hold weighs one part in so many in the mean.
 const WEIGHT: i64 = 8;
 
-/// A key.
+/// Longest id that a row holds in place.
+const SHORT: usize = 40;
+
+/// A key. On cache lines of its own; what each try and each release writes lies together.
+#[repr(C, align(64))]
 pub(super) struct Row {
-    pub(super) hash: u64,
-    pub(super) scope: Arc<str>,
-    pub(super) id: Box<str>,
+    pub(super) holders: Holders,
+    pub(super) peak: u32,
+    holds: u32,
+    mean_hold_ns: i64,
+    pub(super) idle_since_ns: u64,
+    /// Neighbours on the list of idle rows; meaningless while it is not on it.
+    pub(super) prev: u32,
+    pub(super) next: u32,
+    pub(super) is_idle: bool,
+    /// On that list. Some rows in use are: see [`super::table`].
+    pub(super) is_listed: bool,
+    pub(super) is_closed: bool,
     /// What the latest call that named a limit said.
     call_limit: Option<Limit>,
     /// What was set on the key, which wins.
     set_limit: Option<Limit>,
-    pub(super) is_closed: bool,
-    pub(super) holders: Holders,
+    pub(super) hash: u64,
+    pub(super) scope: Arc<str>,
+    id: Id,
     pub(super) queue: Queue,
     pub(super) ledger: Ledger,
-    pub(super) peak: u32,
-    mean_hold_ns: i64,
-    holds: u32,
-    /// Neighbours among the idle rows; meaningless while it is not one.
-    pub(super) prev: u32,
-    pub(super) next: u32,
-    pub(super) is_idle: bool,
-    pub(super) idle_since_ns: u64,
+}
+
+enum Id {
+    Short(ArrayString<SHORT>),
+    Long(Box<str>),
+}
+
+impl Id {
+    fn new(id: &str) -> Self {
+        ArrayString::from(id).map_or_else(|_| Self::Long(id.into()), Self::Short)
+    }
+
+    #[inline]
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Short(id) => id,
+            Self::Long(id) => id,
+        }
+    }
 }
 
 impl Row {
     pub(super) fn new(hash: u64, scope: Arc<str>, id: &str) -> Self {
         Self {
-            hash,
-            scope,
-            id: id.into(),
-            call_limit: None,
-            set_limit: None,
-            is_closed: false,
             holders: Holders::new(),
-            queue: Queue::default(),
-            ledger: Ledger::default(),
             peak: 0,
-            mean_hold_ns: 0,
             holds: 0,
+            mean_hold_ns: 0,
+            idle_since_ns: 0,
             prev: u32::MAX,
             next: u32::MAX,
             is_idle: false,
-            idle_since_ns: 0,
+            is_listed: false,
+            is_closed: false,
+            call_limit: None,
+            set_limit: None,
+            hash,
+            scope,
+            id: Id::new(id),
+            queue: Queue::default(),
+            ledger: Ledger::default(),
         }
     }
 
+    /// Makes a forgotten row that of another key: as new, in the same memory.
+    pub(super) fn renew(&mut self, hash: u64, scope: &Arc<str>, id: &str) {
+        self.holders.clear();
+        self.peak = 0;
+        self.holds = 0;
+        self.mean_hold_ns = 0;
+        self.is_idle = false;
+        self.is_listed = false;
+        self.is_closed = false;
+        self.call_limit = None;
+        self.set_limit = None;
+        self.hash = hash;
+        if !Arc::ptr_eq(&self.scope, scope) {
+            self.scope = scope.clone();
+        }
+        self.id = Id::new(id);
+        self.queue = Queue::default();
+        self.ledger = Ledger::default();
+    }
+
     pub(super) fn key(&self) -> Key<'_> {
-        Key::new(&self.scope, &self.id)
+        Key::new(&self.scope, self.id.as_str())
     }
 
     #[inline]
     pub(super) fn is(&self, hash: u64, key: Key<'_>) -> bool {
-        self.hash == hash && *self.id == *key.id && *self.scope == *key.scope
+        self.hash == hash && *self.id.as_str() == *key.id && *self.scope == *key.scope
     }
 
     /// Whether nothing would be lost but counters if it were forgotten.

@@ -18,8 +18,11 @@ use crate::slots::load::{Holder, HolderId};
 use crate::slots::shared::Shared;
 use crate::slots::slot::{LostReason, Released};
 use crate::slots::store::{Grant, Lessor, Ticket, Token};
-use crate::sync::{Mutex, MutexGuard, Padded};
+use crate::sync::{Mutex, MutexGuard};
 
+/// How often a thread looks for the lock before it sleeps: some microseconds in all.
+#[cfg(not(loom))]
+const LOOKS: u32 = 7;
 /// Offers that one hold of the lock makes.
 const OFFERS: usize = 16;
 
@@ -27,32 +30,66 @@ const OFFERS: usize = 16;
 pub(super) type Rings = ArrayVec<Arc<dyn Ticket>, OFFERS>;
 
 /// One shard.
+#[repr(C)]
 pub(super) struct Shard {
-    state: Padded<Mutex<ShardState>>,
+    /// First, beside the count of references: each try counts one while it has the lock, and finds both on one line.
+    state: Mutex<ShardState>,
     shared: Arc<Shared>,
     this: Weak<Self>,
+    /// Keeps the lines of another shard, or of anything else, apart.
+    _apart: [u64; 16],
 }
 
 /// What a shard's lock guards.
+#[repr(C)]
 pub(super) struct ShardState {
-    pub(super) table: Table,
     pub(super) is_closed: bool,
+    /// Tells the holders of a row's entry apart, and those of a row's number.
+    last_generation: u32,
+    pub(super) table: Table,
 }
 
 impl Shard {
     pub(super) fn new(shared: &Arc<Shared>, max_idle: usize, max_idle_ns: u64) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
-            state: Padded(Mutex::new(ShardState {
-                table: Table::new(max_idle, max_idle_ns),
+            state: Mutex::new(ShardState {
                 is_closed: false,
-            })),
+                last_generation: 0,
+                table: Table::new(max_idle, max_idle_ns),
+            }),
             shared: shared.clone(),
             this: this.clone(),
+            _apart: [0; 16],
         })
     }
 
+    /// Takes the lock. Nobody holds it for longer than a few hundred instructions: it is worth to look again, less and
+    /// less often, before the thread is put to sleep. Who looks often takes the lock's line away from its holder.
     #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, ShardState> {
+        // In a model the try is one more step to no end.
+        let free = if cfg!(loom) {
+            None
+        } else {
+            self.state.try_lock()
+        };
+        match free {
+            Some(state) => state,
+            None => self.lock_contended(),
+        }
+    }
+
+    #[cold]
+    fn lock_contended(&self) -> MutexGuard<'_, ShardState> {
+        #[cfg(not(loom))]
+        for look in 0..LOOKS {
+            for _ in 0..1_u32 << look {
+                std::hint::spin_loop();
+            }
+            if let Some(state) = self.state.try_lock() {
+                return state;
+            }
+        }
         self.state.lock()
     }
 
@@ -85,7 +122,12 @@ impl Shard {
 
     /// Makes offers, as many as `rings` takes. Whether there may be more to make.
     fn offer(&self, state: &mut ShardState, at: u32, rings: &mut Rings) -> bool {
-        let Some(row) = state.table.get_mut(at) else {
+        let ShardState {
+            table,
+            last_generation,
+            ..
+        } = state;
+        let Some(row) = table.get_mut(at) else {
             return false;
         };
         let Some(this) = self.this.upgrade() else {
@@ -99,7 +141,8 @@ impl Shard {
                 return false;
             };
             let now_ns = self.shared.clock.coarse_ns();
-            let token = add_holder(row, at, now_ns, label_of(ticket.label()));
+            let label = label_of(ticket.label());
+            let token = add_holder(row, at, last_generation, now_ns, label);
             if ticket.offer(&this.grant(token)) {
                 rings.push(ticket);
             } else {
@@ -204,7 +247,13 @@ impl ShardState {
         self.table.begin_use(at);
         let row = self.table.get_mut(at)?;
         row.ledger.counters.granted += 1;
-        Some(add_holder(row, at, now_ns, label))
+        Some(add_holder(
+            row,
+            at,
+            &mut self.last_generation,
+            now_ns,
+            label,
+        ))
     }
 
     /// Takes over what a call says of the limit, and whether a newcomer gets a unit.
@@ -232,8 +281,17 @@ pub(super) fn label_of(label: &str) -> Option<Box<str>> {
 }
 
 #[inline]
-fn add_holder(row: &mut Row, at: u32, now_ns: u64, label: Option<Box<str>>) -> Token {
-    let (entry, generation) = row.holders.add(now_ns, label);
+fn add_holder(
+    row: &mut Row,
+    at: u32,
+    last_generation: &mut u32,
+    now_ns: u64,
+    label: Option<Box<str>>,
+) -> Token {
+    // Never 0, which is a free entry's.
+    *last_generation = last_generation.wrapping_add(1).max(1);
+    let generation = *last_generation;
+    let entry = row.holders.add(generation, now_ns, label);
     row.count_peak();
     Token {
         row: at,

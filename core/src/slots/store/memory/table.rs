@@ -13,16 +13,24 @@ use crate::slots::stats::Ledger;
 const NONE: u32 = u32::MAX;
 
 /// Rows. A row in use keeps its number; an idle one is on a list, oldest first, and may be forgotten.
+///
+/// A row that is used again stays on the list, and is moved to its end when it is idle again: so a key that is used again
+/// and again by itself touches no other.
 pub(super) struct Table {
+    oldest_idle: u32,
+    newest_idle: u32,
+    /// Idle rows: those on the list that are not in use.
+    idle: usize,
+    max_idle: usize,
+    max_idle_ns: u64,
+    /// No row is idle for too long before this time has passed.
+    forget_ns: u64,
     /// The hash and the number of each row.
     index: HashTable<(u64, u32)>,
     rows: Vec<Option<Box<Row>>>,
     free: Vec<u32>,
-    oldest_idle: u32,
-    newest_idle: u32,
-    idle: usize,
-    max_idle: usize,
-    max_idle_ns: u64,
+    /// One forgotten row, for the next new key.
+    spare: Option<Box<Row>>,
     /// What is left of forgotten rows, by scope. Every scope that was ever used is here.
     scopes: HashMap<Arc<str>, Ledger>,
 }
@@ -30,14 +38,16 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn new(max_idle: usize, max_idle_ns: u64) -> Self {
         Self {
-            index: HashTable::new(),
-            rows: Vec::new(),
-            free: Vec::new(),
             oldest_idle: NONE,
             newest_idle: NONE,
             idle: 0,
             max_idle,
             max_idle_ns,
+            forget_ns: 0,
+            index: HashTable::new(),
+            rows: Vec::new(),
+            free: Vec::new(),
+            spare: None,
             scopes: HashMap::new(),
         }
     }
@@ -83,8 +93,18 @@ impl Table {
     }
 
     fn add(&mut self, hash: u64, key: Key<'_>) -> u32 {
-        let scope = self.scope(key.scope);
-        let row = Box::new(Row::new(hash, scope, key.id));
+        let row = match self.spare.take() {
+            Some(mut row) => {
+                if *row.scope == *key.scope {
+                    let scope = row.scope.clone();
+                    row.renew(hash, &scope, key.id);
+                } else {
+                    row.renew(hash, &self.scope(key.scope), key.id);
+                }
+                row
+            }
+            None => Box::new(Row::new(hash, self.scope(key.scope), key.id)),
+        };
         let at = match self.free.pop() {
             Some(at) => at,
             None => {
@@ -118,8 +138,11 @@ impl Table {
     /// The row is about to be used.
     #[inline]
     pub(super) fn begin_use(&mut self, at: u32) {
-        if self.get(at).is_some_and(|row| row.is_idle) {
-            self.unlink(at);
+        if let Some(row) = self.get_mut(at)
+            && row.is_idle
+        {
+            row.is_idle = false;
+            self.idle -= 1;
         }
     }
 
@@ -132,11 +155,25 @@ impl Table {
             return;
         }
         if row.is_idle {
-            self.unlink(at);
+            self.begin_use(at);
             return;
         }
         row.is_idle = true;
         row.idle_since_ns = now_ns;
+        if !row.is_listed || newest != at {
+            self.move_to_end(at);
+        }
+        self.idle += 1;
+        if self.idle > self.max_idle || now_ns > self.forget_ns {
+            self.forget(now_ns);
+        }
+    }
+
+    fn move_to_end(&mut self, at: u32) {
+        self.unlist(at);
+        let newest = self.newest_idle;
+        let Some(row) = self.get_mut(at) else { return };
+        row.is_listed = true;
         row.prev = newest;
         row.next = NONE;
         match self.get_mut(newest) {
@@ -144,13 +181,14 @@ impl Table {
             None => self.oldest_idle = at,
         }
         self.newest_idle = at;
-        self.idle += 1;
-        self.forget(now_ns);
     }
 
-    fn unlink(&mut self, at: u32) {
+    /// Takes a row off the list, if it is on it.
+    fn unlist(&mut self, at: u32) {
         let Some(row) = self.get_mut(at) else { return };
-        row.is_idle = false;
+        if !std::mem::take(&mut row.is_listed) {
+            return;
+        }
         let (prev, next) = (row.prev, row.next);
         match self.get_mut(prev) {
             Some(prev) => prev.next = next,
@@ -160,24 +198,30 @@ impl Table {
             Some(next) => next.prev = prev,
             None => self.newest_idle = prev,
         }
-        self.idle -= 1;
     }
 
     /// Forgets idle rows that are too many or too old; what they counted goes to their scopes.
-    #[inline]
     pub(super) fn forget(&mut self, now_ns: u64) {
+        let mut oldest_ns = now_ns;
         while let Some(oldest) = self.get(self.oldest_idle) {
-            let age_ns = now_ns.saturating_sub(oldest.idle_since_ns);
+            if !oldest.is_idle {
+                self.unlist(self.oldest_idle); // it comes to the end when it is idle
+                continue;
+            }
+            oldest_ns = oldest.idle_since_ns;
+            let age_ns = now_ns.saturating_sub(oldest_ns);
             if self.idle <= self.max_idle && age_ns <= self.max_idle_ns {
-                return;
+                break;
             }
             self.forget_one(self.oldest_idle);
         }
+        self.forget_ns = oldest_ns.saturating_add(self.max_idle_ns);
     }
 
     fn forget_one(&mut self, at: u32) {
-        self.unlink(at);
-        let Some(row) = self.rows.get_mut(at as usize).and_then(Option::take) else {
+        self.begin_use(at);
+        self.unlist(at);
+        let Some(mut row) = self.rows.get_mut(at as usize).and_then(Option::take) else {
             return;
         };
         if let Some(ledger) = self.scopes.get_mut(&row.scope) {
@@ -187,6 +231,8 @@ impl Table {
             entry.remove();
         }
         self.free.push(at);
+        row.ledger.waits = None; // the one part that is large
+        self.spare = Some(row);
         self.shrink();
     }
 
