@@ -112,6 +112,14 @@ impl SlotPool {
     /// [`Outcome::StoreUnavailable`], [`Outcome::Invalid`].
     #[inline]
     pub fn try_acquire(&self, asks: &[Ask<'_>], label: &str) -> Result<Slot, Refusal> {
+        if let ([ask], Some(memory)) = (asks, &self.core.memory) {
+            self.check(asks, label)?;
+            self.core.shared.reap_leaks();
+            return match memory.try_one(ask, label, true) {
+                Ok(grant) => Ok(self.slot(Grants::one(grant))),
+                Err(refused) => Err(Refusal::of(*refused)),
+            };
+        }
         match self.try_now(asks, label, true)? {
             Some(slot) => Ok(slot),
             None => {
@@ -135,13 +143,6 @@ impl SlotPool {
     ) -> Result<Option<Slot>, Refusal> {
         self.check(asks, label)?;
         self.core.shared.reap_leaks();
-        let generation = self.core.shared.generation;
-        if let ([ask], Some(memory)) = (asks, &self.core.memory) {
-            return match memory.try_one(ask, label, is_final) {
-                Ok(grant) => Ok(Some(Slot::new(Grants::one(grant), generation))),
-                Err(refused) => Err(Refusal::of(refused)),
-            };
-        }
         let answer = if let [_] = asks {
             self.core.store.try_all(&TryAll {
                 asks,
@@ -158,22 +159,34 @@ impl SlotPool {
             })
         };
         match answer {
-            Some(Ok(grants)) => Ok(Some(Slot::new(grants, generation))),
+            Some(Ok(grants)) => Ok(Some(self.slot(grants))),
             Some(Err(refused)) => Err(Refusal::of(refused)),
             None => Ok(None),
         }
     }
 
     #[inline]
+    fn slot(&self, grants: Grants) -> Slot {
+        Slot::new(grants, self.core.shared.generation)
+    }
+
+    #[inline]
     fn check(&self, asks: &[Ask<'_>], label: &str) -> Result<(), Refusal> {
+        if let [ask] = asks
+            && ask.is_valid()
+            && label.len() <= super::key::MAX_NAME
+            && self.core.shared.generation.is_current()
+        {
+            return Ok(());
+        }
+        self.find_fault(asks, label)
+    }
+
+    /// What is wrong with a call, if anything is.
+    fn find_fault(&self, asks: &[Ask<'_>], label: &str) -> Result<(), Refusal> {
         let generation = self.core.shared.generation.check();
         generation.map_err(|error| Refusal::invalid("", error))?;
-        let checked = match asks {
-            // What one ask can be wrong in; the rest finds out what it is.
-            [ask] if ask.is_valid() => Ok(()),
-            asks => Ask::check_all(asks),
-        };
-        checked.map_err(|invalid| {
+        Ask::check_all(asks).map_err(|invalid| {
             let ask = invalid.at.and_then(|at| asks.get(at));
             let scope = ask.map_or("", |ask| ask.key.scope);
             // A scope that is too long is not repeated.

@@ -54,7 +54,7 @@ impl Released {
         }
     }
 
-    fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Lost, _) | (_, Self::Lost) => Self::Lost,
             (Self::Released, _) | (_, Self::Released) => Self::Released,
@@ -115,13 +115,7 @@ impl Slot {
             return Released::Already;
         }
         self.is_released.store(true, Ordering::Relaxed);
-        self.release_all()
-    }
-
-    #[inline]
-    fn release_all(&self) -> Released {
-        let parts = self.grants.iter().rev().map(Grant::release);
-        parts.fold(Released::Already, Released::and)
+        self.grants.release()
     }
 
     /// Releases a slot that no caller had.
@@ -154,17 +148,16 @@ impl Slot {
                 "both slots together hold more than 8 keys",
             ));
         }
-        let moved = std::mem::take(&mut other.grants);
-        if !moved.is_empty() {
+        if !other.grants.is_empty() {
             // Whatever was released before, these may be held.
             self.is_released.store(false, Ordering::Relaxed);
         }
         if let Some(source) = self.watch.get() {
-            for grant in moved.iter() {
+            for grant in other.grants.iter() {
                 grant.lessor.watch(grant.token, source);
             }
         }
-        for grant in moved {
+        for grant in other.grants.drain() {
             self.grants.push(grant);
         }
         Ok(())
@@ -282,7 +275,7 @@ impl Drop for Slot {
             return;
         }
         if self.is_here() {
-            self.release_all();
+            self.grants.release();
         } else {
             // A forked child: the locks may be held by threads that do not exist here, and a reference that is given
             // up here could be the last one of something that has a lock in it.

@@ -17,6 +17,8 @@ pub(super) mod memory;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
+
 use super::ask::Ask;
 use super::key::{Key, OwnedKey};
 use super::limit::Limit;
@@ -97,15 +99,18 @@ pub(crate) struct TryAll<'a, 'k> {
 #[derive(Clone, Default)]
 pub(crate) struct Grants {
     first: Option<Grant>,
-    rest: Vec<Grant>,
+    /// Behind one pointer, which is quickly seen to be none.
+    rest: Option<Box<Rest>>,
 }
+
+type Rest = ArrayVec<Grant, { super::ask::MAX_KEYS }>;
 
 impl Grants {
     #[inline]
     pub(super) const fn new() -> Self {
         Self {
             first: None,
-            rest: Vec::new(),
+            rest: None,
         }
     }
 
@@ -113,7 +118,7 @@ impl Grants {
     pub(super) const fn one(grant: Grant) -> Self {
         Self {
             first: Some(grant),
-            rest: Vec::new(),
+            rest: None,
         }
     }
 
@@ -122,11 +127,8 @@ impl Grants {
         self.first.is_none()
     }
 
-    pub(super) const fn len(&self) -> usize {
-        match self.first {
-            Some(_) => 1 + self.rest.len(),
-            None => 0,
-        }
+    pub(super) fn len(&self) -> usize {
+        self.iter().count()
     }
 
     pub(super) const fn first(&self) -> Option<&Grant> {
@@ -135,23 +137,39 @@ impl Grants {
 
     pub(super) fn push(&mut self, grant: Grant) {
         match self.first {
-            Some(_) => self.rest.push(grant),
+            Some(_) => self.rest.get_or_insert_default().push(grant),
             None => self.first = Some(grant),
         }
     }
 
     #[inline]
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Grant> {
-        self.first.iter().chain(&self.rest)
+        self.first
+            .iter()
+            .chain(self.rest.iter().flat_map(|rest| rest.iter()))
     }
-}
 
-impl IntoIterator for Grants {
-    type Item = Grant;
-    type IntoIter = std::iter::Chain<std::option::IntoIter<Grant>, std::vec::IntoIter<Grant>>;
+    /// Gives all back, the last first.
+    #[inline]
+    pub(super) fn release(&self) -> Released {
+        match (&self.first, &self.rest) {
+            (Some(only), None) => only.release(),
+            _ => self.release_several(),
+        }
+    }
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.first.into_iter().chain(self.rest)
+    fn release_several(&self) -> Released {
+        let parts = self.iter().rev().map(Grant::release);
+        parts.fold(Released::Already, Released::and)
+    }
+
+    /// Takes them out, in their order.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Grant> + use<> {
+        let rest = self.rest.take().map(|rest| *rest);
+        self.first
+            .take()
+            .into_iter()
+            .chain(rest.into_iter().flatten())
     }
 }
 

@@ -11,9 +11,10 @@ use crate::slots::slot::LostReason;
 /// No entry.
 const NONE: u32 = u32::MAX;
 
-/// The set.
+/// The set. Its first place is its own, the others are a vector's.
 pub(super) struct Holders {
-    entries: Vec<Entry>,
+    first: Entry,
+    others: Vec<Entry>,
     free: u32,
     oldest: u32,
     newest: u32,
@@ -46,8 +47,9 @@ pub(super) enum Removed {
 impl Holders {
     pub(super) const fn new() -> Self {
         Self {
-            entries: Vec::new(),
-            free: NONE,
+            first: Entry::FREE,
+            others: Vec::new(),
+            free: 0,
             oldest: NONE,
             newest: NONE,
             held: 0,
@@ -58,13 +60,13 @@ impl Holders {
     /// As new, with the memory that a few took.
     pub(super) fn clear(&mut self) {
         const FEW: usize = 8;
-        let mut entries = std::mem::take(&mut self.entries);
-        if entries.capacity() > FEW {
-            entries = Vec::new();
+        let mut others = std::mem::take(&mut self.others);
+        if others.capacity() > FEW {
+            others = Vec::new();
         }
-        entries.clear();
+        others.clear();
         *self = Self {
-            entries,
+            others,
             ..Self::new()
         };
     }
@@ -86,18 +88,31 @@ impl Holders {
         self.get(self.oldest).map(|entry| entry.since_ns)
     }
 
+    #[inline]
     fn get(&self, at: u32) -> Option<&Entry> {
-        self.entries.get(at as usize)
+        match at {
+            0 => Some(&self.first),
+            _ => self.others.get(at as usize - 1),
+        }
     }
 
+    #[inline]
     fn get_mut(&mut self, at: u32) -> Option<&mut Entry> {
-        self.entries.get_mut(at as usize)
+        match at {
+            0 => Some(&mut self.first),
+            _ => self.others.get_mut(at as usize - 1),
+        }
     }
 
     /// The entry that a token names.
+    #[inline]
     fn find(&self, at: u32, generation: u32) -> Option<&Entry> {
-        let entry = self.get(at)?;
-        (entry.generation == generation).then_some(entry)
+        self.get(at).filter(|entry| entry.is(generation))
+    }
+
+    #[inline]
+    fn find_mut(&mut self, at: u32, generation: u32) -> Option<&mut Entry> {
+        self.get_mut(at).filter(|entry| entry.is(generation))
     }
 
     /// Adds one; its place. `generation` is not 0, which is a free place's.
@@ -121,14 +136,15 @@ impl Holders {
                 at
             }
             None => {
-                self.entries.push(entry);
-                self.entries.len() as u32 - 1
+                self.others.push(entry);
+                self.others.len() as u32
             }
         };
         let newest = self.newest;
-        match self.get_mut(newest) {
-            Some(newest) => newest.next = at,
-            None => self.oldest = at,
+        if newest == NONE {
+            self.oldest = at;
+        } else if let Some(newest) = self.get_mut(newest) {
+            newest.next = at;
         }
         self.newest = at;
         self.held += 1;
@@ -137,13 +153,15 @@ impl Holders {
 
     /// Takes an entry out of the order of the held.
     fn unlink(&mut self, prev: u32, next: u32) {
-        match self.get_mut(prev) {
-            Some(prev) => prev.next = next,
-            None => self.oldest = next,
+        if prev == NONE {
+            self.oldest = next;
+        } else if let Some(prev) = self.get_mut(prev) {
+            prev.next = next;
         }
-        match self.get_mut(next) {
-            Some(next) => next.prev = prev,
-            None => self.newest = prev,
+        if next == NONE {
+            self.newest = prev;
+        } else if let Some(next) = self.get_mut(next) {
+            next.prev = prev;
         }
         self.held -= 1;
     }
@@ -152,10 +170,7 @@ impl Holders {
     #[inline]
     pub(super) fn remove(&mut self, at: u32, generation: u32) -> (Removed, Leavings) {
         let free = self.free;
-        let Some(entry) = self
-            .get_mut(at)
-            .filter(|entry| entry.generation == generation)
-        else {
+        let Some(entry) = self.find_mut(at, generation) else {
             return (Removed::Unknown, (None, None));
         };
         let leavings = (entry.label.take(), entry.watch.take());
@@ -180,8 +195,8 @@ impl Holders {
         reason: LostReason,
     ) -> Option<Option<Arc<Source>>> {
         let entry = self
-            .get_mut(at)
-            .filter(|entry| entry.generation == generation && entry.lost.is_none())?;
+            .find_mut(at, generation)
+            .filter(|entry| entry.lost.is_none())?;
         entry.lost = Some(reason);
         let (prev, next, watch) = (entry.prev, entry.next, entry.watch.take());
         self.unlink(prev, next);
@@ -202,8 +217,8 @@ impl Holders {
     /// `source` is woken when the unit is lost. `false` if it is not held.
     pub(super) fn watch(&mut self, at: u32, generation: u32, source: &Arc<Source>) -> bool {
         let entry = self
-            .get_mut(at)
-            .filter(|entry| entry.generation == generation && entry.lost.is_none());
+            .find_mut(at, generation)
+            .filter(|entry| entry.lost.is_none());
         let Some(entry) = entry else { return false };
         entry.watch = Some(source.clone());
         true
@@ -229,6 +244,22 @@ impl Holders {
 }
 
 impl Entry {
+    const FREE: Self = Self {
+        generation: 0,
+        prev: NONE,
+        next: NONE,
+        lost: None,
+        since_ns: 0,
+        label: None,
+        watch: None,
+    };
+
+    /// Whether it is that use of its place. A host may ask for any number: 0 is a free place's.
+    #[inline]
+    const fn is(&self, generation: u32) -> bool {
+        self.generation == generation && generation != 0
+    }
+
     fn shown(&self) -> (u64, &str) {
         (self.since_ns, self.label.as_deref().unwrap_or(""))
     }

@@ -68,7 +68,7 @@ impl MemoryStore {
     }
 
     #[inline]
-    fn spot(&self, key: Key<'_>) -> Spot {
+    fn spot(&self, key: &Key<'_>) -> Spot {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(key.scope.as_bytes());
         // No UTF-8 text holds this byte, so that ("ab", "c") is not ("a", "bc").
@@ -90,7 +90,7 @@ impl MemoryStore {
 
     /// The shard of a grant, which is one of ours.
     fn shard_of(&self, ticket: &Arc<dyn Ticket>) -> &Arc<Shard> {
-        self.shard(self.spot(ticket.ask().key).shard)
+        self.shard(self.spot(&ticket.ask().key).shard)
     }
 
     /// [`Store::try_all`] of one key: the hot path.
@@ -100,21 +100,19 @@ impl MemoryStore {
         ask: &Ask<'_>,
         label: &str,
         is_final: bool,
-    ) -> Result<Grant, Refused> {
-        let spot = self.spot(ask.key);
+    ) -> Result<Grant, Box<Refused>> {
         let label = label_of(label);
         let now_ns = self.shared.clock.coarse_ns();
+        let spot = self.spot(&ask.key);
         let shard = self.shard(spot.shard);
+        // Before the lock: it is counted on the lock's own line, which is fetched to be written to.
+        let lessor = shard.clone();
         let mut state = shard.lock();
-        let at = state.table.find_or_add(spot.hash, ask.key);
-        let outcome = match state.admit(at, ask, &self.shared) {
-            Ok(()) => match state.take(at, now_ns, label) {
-                Some(token) => return Ok(shard.grant(token)),
-                None => Outcome::Busy, // the row is there: it was looked up under this lock
-            },
-            Err(outcome) => outcome,
-        };
-        Err(self.refuse(shard, state, at, outcome, is_final))
+        let at = state.table.find_or_add(spot.hash, &ask.key);
+        match state.admit_and_take(at, ask, &self.shared, now_ns, label) {
+            Ok(token) => Ok(Grant { lessor, token }),
+            Err(outcome) => Err(Box::new(self.refuse(shard, state, at, outcome, is_final))),
+        }
     }
 
     /// A refusal by the row `at`, whose limit the call may have raised: whoever waits there is offered what is free.
@@ -157,7 +155,7 @@ impl MemoryStore {
     /// Several keys: all or none, in one step.
     fn try_several(&self, call: &TryAll<'_, '_>) -> Result<Grants, Refused> {
         let spots: ArrayVec<Spot, MAX_KEYS> =
-            call.asks.iter().map(|ask| self.spot(ask.key)).collect();
+            call.asks.iter().map(|ask| self.spot(&ask.key)).collect();
         let mut labels: ArrayVec<Option<Box<str>>, MAX_KEYS> =
             call.asks.iter().map(|_| label_of(call.label)).collect();
         let now_ns = self.shared.clock.coarse_ns();
@@ -168,7 +166,7 @@ impl MemoryStore {
             let Some(state) = state_of(&mut locked, spot.shard) else {
                 continue;
             };
-            let at = state.table.find_or_add(spot.hash, ask.key);
+            let at = state.table.find_or_add(spot.hash, &ask.key);
             rows.push(at);
             if let Err(outcome) = state.admit(at, ask, &self.shared) {
                 refusal = Some((spot.shard, at, outcome));
@@ -222,9 +220,9 @@ impl MemoryStore {
     }
 
     fn load_one(&self, key: Key<'_>, now_ns: u64, coarse_ns: u64) -> Load {
-        let spot = self.spot(key);
+        let spot = self.spot(&key);
         let state = self.shard(spot.shard).lock();
-        let at = state.table.find(spot.hash, key);
+        let at = state.table.find(spot.hash, &key);
         let Some(row) = at.and_then(|at| state.table.get(at)) else {
             return Load::default();
         };
@@ -251,19 +249,20 @@ impl Store for MemoryStore {
         Some(match call.asks {
             [ask] => self
                 .try_one(ask, call.label, call.is_final)
-                .map(Grants::one),
+                .map(Grants::one)
+                .map_err(|refused| *refused),
             _ => self.try_several(call),
         })
     }
 
     fn acquire(&self, ticket: &Arc<dyn Ticket>) -> Option<Answer> {
         let ask = ticket.ask();
-        let spot = self.spot(ask.key);
+        let spot = self.spot(&ask.key);
         let now_ns = self.shared.clock.coarse_ns();
         let label = label_of(ticket.label());
         let shard = self.shard(spot.shard);
         let mut state = shard.lock();
-        let at = state.table.find_or_add(spot.hash, ask.key);
+        let at = state.table.find_or_add(spot.hash, &ask.key);
         if let Some(row) = state.table.get_mut(at)
             && ticket.order() > 0
             && row.queue.wake(ticket)
@@ -307,10 +306,10 @@ impl Store for MemoryStore {
 
     fn cancel(&self, ticket: &Arc<dyn Ticket>) -> Option<Answer> {
         let key = ticket.ask().key;
-        let spot = self.spot(key);
+        let spot = self.spot(&key);
         let shard = self.shard(spot.shard);
         let mut state = shard.lock();
-        let Some(at) = state.table.find(spot.hash, key) else {
+        let Some(at) = state.table.find(spot.hash, &key) else {
             return Some(Answer::Cancelled(Standing::default(), 0));
         };
         let row = state.table.get_mut(at)?;
@@ -329,10 +328,10 @@ impl Store for MemoryStore {
     }
 
     fn set(&self, key: Key<'_>, change: Change) -> Reply<()> {
-        let spot = self.spot(key);
+        let spot = self.spot(&key);
         let shard = self.shard(spot.shard);
         let mut state = shard.lock();
-        let at = state.table.find_or_add(spot.hash, key);
+        let at = state.table.find_or_add(spot.hash, &key);
         if let Some(row) = state.table.get_mut(at) {
             match change {
                 Change::Limit(limit) => row.set_limit(Some(limit)),
@@ -344,7 +343,7 @@ impl Store for MemoryStore {
         match change {
             Change::Close => {
                 state.table.begin_use(at);
-                self.refuse_waiters(state, |row| row.is(spot.hash, key));
+                self.refuse_waiters(state, |row| row.is(&key));
             }
             _ => shard.hand_over(state, at),
         }
@@ -377,9 +376,9 @@ impl Store for MemoryStore {
         };
         match key {
             Some(key) => {
-                let spot = self.spot(key);
+                let spot = self.spot(&key);
                 let state = self.shard(spot.shard).lock();
-                let at = state.table.find(spot.hash, key);
+                let at = state.table.find(spot.hash, &key);
                 if let Some(row) = at.and_then(|at| state.table.get(at)) {
                     list(row);
                 }
@@ -394,10 +393,10 @@ impl Store for MemoryStore {
     }
 
     fn force(&self, key: Key<'_>, id: HolderId) -> Reply<bool> {
-        let spot = self.spot(key);
+        let spot = self.spot(&key);
         let shard = self.shard(spot.shard);
         let state = shard.lock();
-        let was_held = state.table.find(spot.hash, key).is_some_and(|row| {
+        let was_held = state.table.find(spot.hash, &key).is_some_and(|row| {
             let token = Token {
                 row,
                 entry: id.0 as u32,
@@ -409,9 +408,9 @@ impl Store for MemoryStore {
     }
 
     fn key_stats(&self, key: Key<'_>) -> Option<KeyStats> {
-        let spot = self.spot(key);
+        let spot = self.spot(&key);
         let state = self.shard(spot.shard).lock();
-        let row = state.table.get(state.table.find(spot.hash, key)?)?;
+        let row = state.table.get(state.table.find(spot.hash, &key)?)?;
         Some(KeyStats {
             counters: row.ledger.counters,
             peak: row.peak,
@@ -448,9 +447,9 @@ impl Store for MemoryStore {
     }
 
     fn note(&self, key: Key<'_>, note: Note) {
-        let spot = self.spot(key);
+        let spot = self.spot(&key);
         let mut state = self.shard(spot.shard).lock();
-        let ledger = match state.table.find(spot.hash, key) {
+        let ledger = match state.table.find(spot.hash, &key) {
             Some(at) => state.table.get_mut(at).map(|row| &mut row.ledger),
             None => state.table.scope_ledger(key.scope),
         };

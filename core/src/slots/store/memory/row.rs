@@ -24,21 +24,21 @@ const WEIGHT: i64 = 8;
 /// Longest id that a row holds in place.
 const SHORT: usize = 40;
 
-/// A key. On cache lines of its own; what each try and each release writes lies together.
-#[repr(C, align(64))]
+/// A key. On cache lines of its own; what each try and each release writes is on the first two.
+#[repr(C, align(128))]
 pub(super) struct Row {
     pub(super) holders: Holders,
-    pub(super) peak: u32,
     holds: u32,
+    pub(super) is_idle: bool,
+    /// On the list of idle rows. Some rows in use are: see [`super::table`].
+    pub(super) is_listed: bool,
     mean_hold_ns: i64,
     pub(super) idle_since_ns: u64,
-    /// Neighbours on the list of idle rows; meaningless while it is not on it.
+    /// Neighbours on that list; meaningless while it is not on it.
     pub(super) prev: u32,
     pub(super) next: u32,
-    pub(super) is_idle: bool,
-    /// On that list. Some rows in use are: see [`super::table`].
-    pub(super) is_listed: bool,
     pub(super) is_closed: bool,
+    pub(super) peak: u32,
     /// What the latest call that named a limit said.
     call_limit: Option<Limit>,
     /// What was set on the key, which wins.
@@ -117,8 +117,8 @@ impl Row {
     }
 
     #[inline]
-    pub(super) fn is(&self, hash: u64, key: Key<'_>) -> bool {
-        self.hash == hash && *self.id.as_str() == *key.id && *self.scope == *key.scope
+    pub(super) fn is(&self, key: &Key<'_>) -> bool {
+        *self.id.as_str() == *key.id && *self.scope == *key.scope
     }
 
     /// Whether nothing would be lost but counters if it were forgotten.
@@ -182,7 +182,9 @@ impl Row {
     /// Notes one more unit in use.
     #[inline]
     pub(super) fn count_peak(&mut self) {
-        self.peak = self.peak.max(self.holders.len());
+        if self.holders.len() > self.peak {
+            self.peak = self.holders.len();
+        }
     }
 
     /// Takes a finished hold into the mean.

@@ -256,6 +256,33 @@ impl ShardState {
         ))
     }
 
+    /// [`ShardState::admit`] and [`ShardState::take`].
+    #[inline]
+    pub(super) fn admit_and_take(
+        &mut self,
+        at: u32,
+        ask: &Ask<'_>,
+        shared: &Shared,
+        now_ns: u64,
+        label: Option<Box<str>>,
+    ) -> Result<Token, crate::slots::Outcome> {
+        let Self {
+            is_closed: false,
+            last_generation,
+            table,
+        } = self
+        else {
+            return Err(crate::slots::Outcome::Closed);
+        };
+        let Some((row, idle)) = table.get_with_idle(at) else {
+            return Err(crate::slots::Outcome::Closed);
+        };
+        row.admit(ask, shared.processes)?;
+        *idle -= usize::from(std::mem::take(&mut row.is_idle));
+        row.ledger.counters.granted += 1;
+        Ok(add_holder(row, at, last_generation, now_ns, label))
+    }
+
     /// Takes over what a call says of the limit, and whether a newcomer gets a unit.
     #[inline]
     pub(super) fn admit(

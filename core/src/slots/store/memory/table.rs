@@ -16,6 +16,7 @@ const NONE: u32 = u32::MAX;
 ///
 /// A row that is used again stays on the list, and is moved to its end when it is idle again: so a key that is used again
 /// and again by itself touches no other.
+#[repr(C)]
 pub(super) struct Table {
     oldest_idle: u32,
     newest_idle: u32,
@@ -66,6 +67,13 @@ impl Table {
         self.rows.get_mut(at as usize)?.as_deref_mut()
     }
 
+    /// A row, and the count of idle ones.
+    #[inline]
+    pub(super) fn get_with_idle(&mut self, at: u32) -> Option<(&mut Row, &mut usize)> {
+        let row = self.rows.get_mut(at as usize)?.as_deref_mut()?;
+        Some((row, &mut self.idle))
+    }
+
     pub(super) fn rows_mut(&mut self) -> impl Iterator<Item = &mut Row> {
         self.rows.iter_mut().filter_map(Option::as_deref_mut)
     }
@@ -76,23 +84,23 @@ impl Table {
 
     /// The row of a key.
     #[inline]
-    pub(super) fn find(&self, hash: u64, key: Key<'_>) -> Option<u32> {
+    pub(super) fn find(&self, hash: u64, key: &Key<'_>) -> Option<u32> {
         let is_it = |&(known, at): &(u64, u32)| {
-            known == hash && self.get(at).is_some_and(|row| row.is(hash, key))
+            known == hash && self.get(at).is_some_and(|row| row.is(key))
         };
         self.index.find(hash, is_it).map(|&(_, at)| at)
     }
 
     /// The row of a key, made if need be. The caller ends with [`Table::settle`], or with a row that is in use.
     #[inline]
-    pub(super) fn find_or_add(&mut self, hash: u64, key: Key<'_>) -> u32 {
+    pub(super) fn find_or_add(&mut self, hash: u64, key: &Key<'_>) -> u32 {
         match self.find(hash, key) {
             Some(at) => at,
             None => self.add(hash, key),
         }
     }
 
-    fn add(&mut self, hash: u64, key: Key<'_>) -> u32 {
+    fn add(&mut self, hash: u64, key: &Key<'_>) -> u32 {
         let row = match self.spare.take() {
             Some(mut row) => {
                 if *row.scope == *key.scope {
