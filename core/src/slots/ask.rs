@@ -1,6 +1,6 @@
 //! What a call asks for.
 
-use super::key::{Key, MAX_NAME, OwnedKey};
+use super::key::{Key, OwnedKey};
 use super::limit::Limit;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -31,9 +31,8 @@ impl<'a> Ask<'a> {
     /// Whether it would pass [`Ask::check_all`] alone.
     #[inline]
     pub(super) fn is_valid(&self) -> bool {
-        let is_name = |text: &str| (1..=MAX_NAME).contains(&text.len());
         let is_limit = !matches!(self.limit, Some(Limit::Of(number)) if number > Limit::MAX);
-        is_name(self.key.scope) && is_name(self.key.id) && is_limit
+        self.key.is_valid() && is_limit
     }
 
     /// Checks what one call asks for: 1 to [`MAX_KEYS`] keys, no scope twice.

@@ -27,8 +27,22 @@ impl<'a> Key<'a> {
 
     /// [`ErrorKind::InvalidArgument`] for an empty part, [`ErrorKind::TooLarge`] for one over 255 bytes.
     pub fn check(&self) -> Result<()> {
+        if self.is_valid() {
+            return Ok(());
+        }
         check_name("scope", self.scope)?;
         check_name("id", self.id)
+    }
+}
+
+impl Key<'_> {
+    /// Whether it would pass [`Key::check`].
+    #[inline]
+    pub(super) const fn is_valid(&self) -> bool {
+        !self.scope.is_empty()
+            && self.scope.len() <= MAX_NAME
+            && !self.id.is_empty()
+            && self.id.len() <= MAX_NAME
     }
 }
 

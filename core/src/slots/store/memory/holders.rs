@@ -84,6 +84,7 @@ impl Holders {
     }
 
     /// Since when the oldest has held its unit.
+    #[inline]
     pub(super) fn oldest_ns(&self) -> Option<u64> {
         self.get(self.oldest).map(|entry| entry.since_ns)
     }

@@ -219,10 +219,47 @@ impl MemoryStore {
         }
     }
 
-    fn load_one(&self, key: Key<'_>, now_ns: u64, coarse_ns: u64) -> Load {
-        let spot = self.spot(&key);
-        let state = self.shard(spot.shard).lock();
-        let at = state.table.find(spot.hash, &key);
+    /// Many keys: those of a shard under one lock.
+    fn load_many(&self, keys: &[Key<'_>], now_ns: u64, coarse_ns: u64) -> Vec<Load> {
+        /// Keys that one hold of a lock looks up.
+        const AT_ONCE: usize = 64;
+        let mut loads = vec![Load::default(); keys.len()];
+        // The keys of each shard as a list: its first, and after each key the next.
+        let mut firsts = [usize::MAX; SHARDS];
+        let mut spots = Vec::with_capacity(keys.len());
+        for (at, key) in keys.iter().enumerate() {
+            let spot = self.spot(key);
+            let first = firsts.get_mut(spot.shard);
+            let next = first.map_or(usize::MAX, |first| std::mem::replace(first, at));
+            spots.push((spot.hash, next));
+        }
+        for (shard, mut at) in self.shards.iter().zip(firsts) {
+            while at < keys.len() {
+                let state = shard.lock();
+                for _ in 0..AT_ONCE {
+                    let (Some(key), Some(load), Some(&(hash, next))) =
+                        (keys.get(at), loads.get_mut(at), spots.get(at))
+                    else {
+                        break;
+                    };
+                    *load = self.load_in(&state, hash, key, now_ns, coarse_ns);
+                    at = next;
+                }
+            }
+        }
+        loads
+    }
+
+    #[inline]
+    fn load_in(
+        &self,
+        state: &ShardState,
+        hash: u64,
+        key: &Key<'_>,
+        now_ns: u64,
+        coarse_ns: u64,
+    ) -> Load {
+        let at = state.table.find(hash, key);
         let Some(row) = at.and_then(|at| state.table.get(at)) else {
             return Load::default();
         };
@@ -352,9 +389,17 @@ impl Store for MemoryStore {
 
     fn load(&self, keys: &[Key<'_>]) -> Reply<Vec<Load>> {
         let (now_ns, coarse_ns) = (self.shared.clock.now_ns(), self.shared.clock.coarse_ns());
-        let loads = keys.iter();
-        let loads = loads.map(|key| self.load_one(*key, now_ns, coarse_ns));
-        Reply::here(Ok(loads.collect()))
+        let loads = if keys.len() < SHARDS {
+            let loads = keys.iter().map(|key| {
+                let spot = self.spot(key);
+                let state = self.shard(spot.shard).lock();
+                self.load_in(&state, spot.hash, key, now_ns, coarse_ns)
+            });
+            loads.collect()
+        } else {
+            self.load_many(keys, now_ns, coarse_ns)
+        };
+        Reply::here(Ok(loads))
     }
 
     fn holders(&self, key: Option<Key<'_>>, at_least: Duration) -> Reply<Vec<Holder>> {

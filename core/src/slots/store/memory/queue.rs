@@ -33,6 +33,7 @@ impl Queue {
     }
 
     /// Since when the first has waited.
+    #[inline]
     pub(super) fn oldest_ns(&self) -> Option<u64> {
         let (_, first) = self.waiters.first_key_value()?;
         Some(first.ticket.begun_ns())
