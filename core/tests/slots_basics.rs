@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
+use reqbus_core::ErrorKind;
 use reqbus_core::slots::{
-    Ask, Key, Limit, Outcome, PoolOptions, Released, Slot, SlotPool, Step, WaitOptions,
+    Ask, Key, Limit, LostReason, Outcome, PoolOptions, Released, Slot, SlotPool, Step, WaitOptions,
 };
 use reqbus_core::time::{Clock, ClockDriver};
 
@@ -219,4 +220,71 @@ fn closing_tells_who_waits() {
     drop(pool);
     assert_eq!(ended(wait.try_next()), Outcome::Closed);
     assert_eq!(held.release(), Released::Released);
+}
+
+#[test]
+fn s6_what_is_joined_is_released_with_the_rest_whichever_comes_first() {
+    let (pool, _) = pool();
+    let account = [Ask::new("account", "7", Limit::Of(1))];
+    for released_before in [true, false] {
+        let slot = pool.try_acquire(&user(1), "").unwrap();
+        let mut other = pool.try_acquire(&account, "").unwrap();
+        if released_before {
+            assert_eq!(slot.release(), Released::Released);
+        }
+        slot.join(&mut other).unwrap();
+        assert!(other.keys().is_empty());
+        if !released_before {
+            assert_eq!(slot.keys().len(), 2);
+            assert_eq!(slot.release_scope("account"), Some(Released::Released));
+            assert_eq!(slot.release(), Released::Released);
+        }
+        assert_eq!(slot.release(), Released::Already);
+        let load = pool.load(&[USER, account[0].key]).wait(None).unwrap();
+        assert_eq!(load.iter().map(|load| load.in_use).sum::<u32>(), 0);
+    }
+}
+
+#[test]
+fn s6_a_release_that_races_a_join_leaves_nothing_held() {
+    let (pool, _) = pool();
+    for _ in 0..500 {
+        let slot = pool.try_acquire(&user(1), "").unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| slot.release());
+            let mut other = pool
+                .try_acquire(&[Ask::new("account", "7", Limit::Of(1))], "")
+                .unwrap();
+            slot.join(&mut other).unwrap();
+        });
+        let holders = pool.held_longer_than(Duration::ZERO).wait(None).unwrap();
+        assert!(holders.is_empty());
+    }
+}
+
+#[test]
+fn s10_a_wait_for_a_loss_ends_with_it_with_the_release_or_with_its_time() {
+    let pool = SlotPool::new(PoolOptions::default()).unwrap();
+    let account = [Ask::new("account", "7", Limit::Of(1))];
+    let slot = pool.try_acquire(&user(1), "").unwrap();
+    let late = slot.wait_lost(Some(Duration::from_millis(1))).unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Timeout);
+    // What is joined later is watched too.
+    slot.join(&mut pool.try_acquire(&account, "").unwrap())
+        .unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| slot.wait_lost(None).unwrap());
+        let id = pool.holders(account[0].key).wait(None).unwrap()[0].id;
+        assert!(pool.force(account[0].key, id).wait(None).unwrap());
+        assert_eq!(waiting.join().unwrap(), Some(LostReason::Forced));
+    });
+    assert_eq!(slot.release(), Released::Lost);
+
+    let slot = pool.try_acquire(&user(1), "").unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| slot.wait_lost(None).unwrap());
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(slot.release(), Released::Released);
+        assert_eq!(waiting.join().unwrap(), None);
+    });
 }

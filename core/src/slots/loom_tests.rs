@@ -332,7 +332,7 @@ fn loom_a_loss_wakes_who_watches() {
             let pool = pool.clone();
             thread::spawn(move || pool.force(USER, id).wait(None).unwrap())
         };
-        assert_eq!(block_on(slot.until_lost()), super::LostReason::Forced);
+        assert_eq!(block_on(slot.until_lost()), Some(super::LostReason::Forced));
         assert!(forcer.join().unwrap());
         assert_eq!(slot.release(), Released::Lost);
     });

@@ -14,8 +14,8 @@ use super::store::{Grant, Grants};
 use crate::bell::{Bell, Parked, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork::Generation;
-use crate::sync::{AtomicBool, OnceCell, Ordering};
-use crate::time::Deadline;
+use crate::sync::{AtomicU8, OnceCell, Ordering, fence};
+use crate::time::{Clock, Deadline};
 
 /// A request's place within its limits: one unit of each key that was asked for. It counts as in use until it is
 /// released, which its drop does too.
@@ -26,11 +26,21 @@ pub struct Slot {
     grants: Grants,
     /// Of the process that it was taken in.
     generation: Generation,
-    /// Nothing is left for the drop to do. Relaxed: whether a unit is held is decided by its store.
-    is_released: AtomicBool,
-    /// Who is woken when it is lost; made with the first who asks.
+    /// What was done to it, in bits. One word, so that of a release, a join and a watch that race, each comes after the
+    /// other: who comes second sees to both. AcqRel: what was joined, or who watches, is there when its bit is seen.
+    state: AtomicU8,
+    /// Who is woken when it is lost or released; made with the first who asks.
     watch: OnceCell<Arc<Source>>,
+    /// What was joined to it: a list, to which any thread adds at its end.
+    joined: OnceCell<Box<Slot>>,
 }
+
+/// Nothing is left for the drop to do.
+const RELEASED: u8 = 1;
+const JOINED: u8 = 2;
+const WATCHED: u8 = 4;
+/// A thread is blocked until it is lost.
+const AWAITED: u8 = 8;
 
 /// What a release came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,19 +102,29 @@ impl Slot {
         Self {
             grants,
             generation,
-            is_released: AtomicBool::new(false),
+            state: AtomicU8::new(0),
             watch: OnceCell::new(),
+            joined: OnceCell::new(),
         }
     }
 
+    /// It, and what was joined to it.
+    fn parts(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |part| part.joined.get().map(Box::as_ref))
+    }
+
     pub(super) fn grants(&self) -> impl Iterator<Item = &Grant> {
-        self.grants.iter()
+        self.parts().flat_map(|part| part.grants.iter())
     }
 
     /// Whether this process is the one that it was taken in.
     #[inline]
     fn is_here(&self) -> bool {
         self.generation.is_current()
+    }
+
+    fn is_released(&self) -> bool {
+        self.state.load(Ordering::Acquire) & RELEASED != 0
     }
 
     /// Gives everything back, the last scope first, and hands it to whoever waits. Never waits and never fails; in a
@@ -114,14 +134,27 @@ impl Slot {
         if !self.is_here() {
             return Released::Already;
         }
-        self.is_released.store(true, Ordering::Relaxed);
-        self.grants.release()
+        match self.state.fetch_or(RELEASED, Ordering::AcqRel) & (JOINED | WATCHED) {
+            0 => self.grants.release(),
+            _ => self.release_all(),
+        }
+    }
+
+    fn release_all(&self) -> Released {
+        let joined = self.joined.get().map(|slot| slot.release());
+        let released = self.grants.release();
+        if let Some(source) = self.watch.get() {
+            // Dekker with those who wait: it is said that it is released, now wake who said that it waits.
+            fence(Ordering::SeqCst);
+            source.wake_now();
+        }
+        joined.map_or(released, |joined| joined.and(released))
     }
 
     /// Releases a slot that no caller had.
     pub(super) fn give_back(self) {
         if self.is_here() {
-            self.is_released.store(true, Ordering::Relaxed);
+            self.state.fetch_or(RELEASED, Ordering::AcqRel);
             self.grants.iter().rev().for_each(Grant::give_back);
         }
     }
@@ -131,34 +164,45 @@ impl Slot {
         if !self.is_here() {
             return None;
         }
-        let grant = self
-            .grants
-            .iter()
-            .find(|grant| grant.lessor.is_of(grant.token, scope))?;
+        let mut grants = self.grants();
+        let grant = grants.find(|grant| grant.lessor.is_of(grant.token, scope))?;
         Some(grant.release())
     }
 
-    /// Moves what `other` holds to this slot: both are then released by one call, and `other` is left empty.
+    /// Moves what `other` holds to this slot: both are then released by one call, and `other` is left empty. What is
+    /// joined to a slot that was released is released too, so a release may race it.
+    ///
     /// [`ErrorKind::InvalidArgument`] if that were more than 8 keys; then nothing is moved.
-    pub fn join(&mut self, other: &mut Self) -> Result<()> {
-        if self.grants.len() + other.grants.len() > MAX_KEYS {
+    pub fn join(&self, other: &mut Self) -> Result<()> {
+        if self.grants().count() + other.grants().count() > MAX_KEYS {
             return Err(Error::fixed(
                 ErrorKind::InvalidArgument,
                 "slot",
                 "both slots together hold more than 8 keys",
             ));
         }
-        if !other.grants.is_empty() {
-            // Whatever was released before, these may be held.
-            self.is_released.store(false, Ordering::Relaxed);
-        }
-        if let Some(source) = self.watch.get() {
-            for grant in other.grants.iter() {
-                grant.lessor.watch(grant.token, source);
+        other.detach();
+        let empty = Self::new(Grants::new(), other.generation);
+        let mut moved = Box::new(std::mem::replace(other, empty));
+        let mut end = self;
+        let moved = loop {
+            while let Some(next) = end.joined.get() {
+                end = next;
             }
+            match end.joined.set(moved) {
+                Ok(()) => break end.joined.get(),
+                Err(back) => moved = back,
+            }
+        };
+        let before = self.state.fetch_or(JOINED, Ordering::AcqRel);
+        let Some(moved) = moved else { return Ok(()) };
+        if before & WATCHED != 0
+            && let Some(source) = self.watch.get()
+        {
+            moved.watch_by(source);
         }
-        for grant in other.grants.drain() {
-            self.grants.push(grant);
+        if before & RELEASED != 0 {
+            moved.release();
         }
         Ok(())
     }
@@ -169,8 +213,8 @@ impl Slot {
         if !self.is_here() {
             return Vec::new();
         }
-        let keys = self.grants.iter();
-        keys.filter_map(|grant| grant.lessor.key(grant.token))
+        self.grants()
+            .filter_map(|grant| grant.lessor.key(grant.token))
             .collect()
     }
 
@@ -180,8 +224,7 @@ impl Slot {
         if !self.is_here() {
             return Vec::new();
         }
-        let grants = self.grants.iter();
-        grants
+        self.grants()
             .filter_map(|grant| grant.lessor.holder(grant.token))
             .collect()
     }
@@ -192,19 +235,28 @@ impl Slot {
         if !self.is_here() {
             return None;
         }
-        let mut parts = self.grants.iter();
-        parts.find_map(|grant| grant.lessor.lost(grant.token))
+        self.grants()
+            .find_map(|grant| grant.lessor.lost(grant.token))
     }
 
-    /// The source that is woken by a loss.
+    /// The source that is woken by a loss and by a release.
     fn watch(&self) -> &Arc<Source> {
-        self.watch.get_or_init(|| {
-            let source = Source::new();
-            for grant in self.grants.iter() {
-                grant.lessor.watch(grant.token, &source);
-            }
-            source
-        })
+        let mut is_new = false;
+        let source = self.watch.get_or_init(|| {
+            is_new = true;
+            Source::new()
+        });
+        if is_new {
+            self.state.fetch_or(WATCHED, Ordering::AcqRel);
+            self.watch_by(source);
+        }
+        source
+    }
+
+    fn watch_by(&self, source: &Arc<Source>) {
+        for grant in self.grants() {
+            grant.lessor.watch(grant.token, source);
+        }
     }
 
     /// Rings `bell` under `token` when the slot is lost; the token is ready at once, so that nothing is missed. It is
@@ -215,37 +267,79 @@ impl Slot {
         Ok(())
     }
 
-    /// Waits until the slot is lost, and says why. Never ends while it is not. One wait at a time: the latest poll is
-    /// the one that is woken.
-    pub async fn until_lost(&self) -> LostReason {
+    /// Leaves its bell, if it has one: its token is not taken from then on.
+    pub fn detach(&self) {
+        if let Some(source) = self.watch.get()
+            && self.is_here()
+        {
+            source.detach();
+        }
+    }
+
+    /// What a wait for a loss ends with, if it does: the loss, or `None` for a release.
+    fn end_of_watch(&self) -> Option<Option<LostReason>> {
+        // Dekker with `release`: it is said who waits, now look.
+        fence(Ordering::SeqCst);
+        // First whether it was released, which a store forgets a loss with.
+        let is_released = self.is_released();
+        match self.lost() {
+            Some(reason) => Some(Some(reason)),
+            None => is_released.then_some(None),
+        }
+    }
+
+    /// Waits until the slot is lost, and says why, or until it is released, which is `None`. One wait at a time: the
+    /// latest poll is the one that is woken.
+    pub async fn until_lost(&self) -> Option<LostReason> {
         poll_fn(|cx| {
-            // First say who waits, then look.
             self.watch().wait_as_task(cx.waker());
-            match self.lost() {
-                Some(reason) => Poll::Ready(reason),
+            match self.end_of_watch() {
+                Some(end) => Poll::Ready(end),
                 None => Poll::Pending,
             }
         })
         .await
     }
 
-    /// As [`Slot::until_lost`], blocking the thread for at most `timeout`; `None` when that has passed.
-    pub fn wait_lost(&self, timeout: Duration) -> Option<LostReason> {
-        let shared = self.grants.first()?.lessor.shared().clone();
+    /// As [`Slot::until_lost`], blocking the thread, at most for `timeout`, where `None` waits as long as it is held.
+    ///
+    /// [`ErrorKind::Timeout`] when that has passed. [`ErrorKind::Busy`]: another thread waits on it.
+    pub fn wait_lost(&self, timeout: Option<Duration>) -> Result<Option<LostReason>> {
+        let Some(shared) = self.grants.first().map(|grant| grant.lessor.shared()) else {
+            return Ok(None);
+        };
+        shared.generation.check()?;
         let source = self.watch();
-        let deadline = Deadline::new(&shared.clock, Some(timeout));
-        let _timer = deadline.timer(&shared.clock, source).ok()?;
+        if self.state.fetch_or(AWAITED, Ordering::AcqRel) & AWAITED != 0 {
+            return Err(Error::fixed(
+                ErrorKind::Busy,
+                "slot",
+                "another thread waits on this; one at a time",
+            ));
+        }
+        let answer = self.block(&shared.clock, source, timeout);
+        source.end_wait();
+        self.state.fetch_and(!AWAITED, Ordering::AcqRel);
+        answer
+    }
+
+    fn block(
+        &self,
+        clock: &Clock,
+        source: &Arc<Source>,
+        timeout: Option<Duration>,
+    ) -> Result<Option<LostReason>> {
+        let deadline = Deadline::new(clock, timeout);
+        let _timer = deadline.timer(clock, source)?;
         loop {
             source.begin_park();
-            if let Some(reason) = self.lost() {
-                source.end_wait();
-                return Some(reason);
+            if let Some(end) = self.end_of_watch() {
+                return Ok(end);
             }
-            if deadline.has_passed(&shared.clock)
-                || source.park(deadline.instant()) == Parked::TimedOut
-            {
-                source.end_wait();
-                return self.lost();
+            if deadline.has_passed(clock) || source.park(deadline.instant()) == Parked::TimedOut {
+                return self.end_of_watch().ok_or_else(|| {
+                    Error::fixed(ErrorKind::Timeout, "slot", "it was not lost in that time")
+                });
             }
         }
     }
@@ -254,7 +348,7 @@ impl Slot {
     /// is put on a list, without a lock, and the pool's next call releases it, counts it as leaked, and tells the
     /// host's sink. Nothing happens if it was released after all.
     pub fn leak(self) {
-        if !self.is_here() || self.is_released.load(Ordering::Relaxed) {
+        if !self.is_here() || self.is_released() {
             return;
         }
         let Some(shared) = self
@@ -271,11 +365,14 @@ impl Slot {
 impl Drop for Slot {
     #[inline]
     fn drop(&mut self) {
-        if self.grants.is_empty() || self.is_released.load(Ordering::Relaxed) {
+        if self.watch.get().is_some() {
+            self.detach();
+        }
+        if self.grants.is_empty() || self.is_released() {
             return;
         }
         if self.is_here() {
-            self.grants.release();
+            self.release();
         } else {
             // A forked child: the locks may be held by threads that do not exist here, and a reference that is given
             // up here could be the last one of something that has a lock in it.

@@ -241,6 +241,15 @@ impl Wait {
         Ok(())
     }
 
+    /// Leaves its bell, if it has one: its token is not taken from then on.
+    pub fn detach(&self) {
+        if let Inner::Open(core) = &self.inner
+            && self.generation.is_current()
+        {
+            core.source.detach();
+        }
+    }
+
     /// Gives up: [`super::Outcome::Cancelled`], with the host's reason, if it has one. A slot that was kept for it goes to the
     /// next in line. Nothing happens if the wait is over; any thread may call it.
     pub fn cancel(&self, cause: Option<Error>) {

@@ -91,6 +91,12 @@ impl<T> OnceCell<T> {
         let set = self.set.load(Ordering::Acquire);
         if set { self.value.get() } else { None }
     }
+    pub(crate) fn set(&self, value: T) -> Result<(), T> {
+        let _filling = self.filling.lock();
+        self.value.set(value)?;
+        self.set.store(true, Ordering::Release);
+        Ok(())
+    }
     pub(crate) fn get_or_try_init<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
         if self.get().is_none() {
             let _filling = self.filling.lock();

@@ -162,15 +162,6 @@ impl Grants {
         let parts = self.iter().rev().map(Grant::release);
         parts.fold(Released::Already, Released::and)
     }
-
-    /// Takes them out, in their order.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Grant> + use<> {
-        let rest = self.rest.take().map(|rest| *rest);
-        self.first
-            .take()
-            .into_iter()
-            .chain(rest.into_iter().flatten())
-    }
 }
 
 /// A change to what is set on a key.

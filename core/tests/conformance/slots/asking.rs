@@ -162,7 +162,7 @@ impl Script {
         if to == from {
             return Err("a slot joins itself".into());
         }
-        let mut target = self.slots.remove(to).flatten().ok_or("no such slot")?;
+        let target = self.slots.remove(to).flatten().ok_or("no such slot")?;
         let other = self.slots.get_mut(from).and_then(Option::as_mut);
         let joined = target.join(other.ok_or("no such slot")?);
         self.slots.insert(to.into(), Some(target));
