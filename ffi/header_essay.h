@@ -1,5 +1,5 @@
 /*
- * reqbus.h: an event bus inside an API or LLM gateway's own process.
+ * reqbus.h: an event bus and request slots inside an API or LLM gateway's own process.
  *
  * Each finished request becomes an event; dashboards, loggers and metrics subscribe, live or resuming
  * after a disconnect. A slow reader never slows a request down, and always learns exactly what it
@@ -16,6 +16,24 @@
  *             reqbus_item item = { sizeof item };
  *             reqbus_batch_item(batch, i, &item);
  *         }
+ *
+ * Slots: at most so many requests in flight per user, account or key. Who finds no room waits its turn in
+ * a bounded queue, with pings to its client, and gets the slot the moment one is given back.
+ *
+ *     reqbus_pool *pool;
+ *     reqbus_pool_new(NULL, &pool, NULL);
+ *     reqbus_ask ask = { { "user", 4, "42", 2 }, 5 };
+ *     reqbus_wait *wait;
+ *     reqbus_slot *slot;
+ *     reqbus_status status;
+ *     reqbus_pool_wait(pool, &ask, 1, NULL, &wait, NULL);
+ *     while ((status = reqbus_wait_next(wait, -1, &slot, NULL, NULL)) == REQBUS_PING_DUE)
+ *         write_ping();
+ *     reqbus_wait_free(&wait);
+ *     if (status == REQBUS_OK) {
+ *         serve();
+ *         reqbus_slot_free(&slot);
+ *     }
  *
  * LINKING
  * -lreqbus for the shared library; for the static one what `pkg-config --static --libs reqbus` says.
@@ -36,13 +54,15 @@
  * THREADS
  * One rule: any object may be used from any thread at any time, also by several at once; but no call may
  * use an object while or after it is freed, and a batch serves one thread at a time. Where several wait
- * on one subscription, one waits and the others get REQBUS_BUSY.
+ * on one subscription (or wait, or slot), one waits and the others get REQBUS_BUSY.
  *
  * BLOCKING
  * Only functions with a timeout wait, and reqbus_bus_subscribe while its audience is being cleaned up.
  * Timeouts are milliseconds; -1 waits for ever and 0 tries. Every wait begins with a try. Publishing
- * waits for nothing but one short lock, never for a reader. There are no callbacks: nothing of the
- * caller's runs inside reqbus.
+ * waits for nothing but one short lock, never for a reader. What may reach the store of a pool takes a
+ * timeout; from memory, the only store so far, it is answered at once.
+ * There is one callback, the leak sink of a pool (reqbus_leak_sink): nothing else of the caller's runs
+ * inside reqbus.
  *
  * FORK
  * An object made before fork() answers REQBUS_FORKED in the child, without touching the parent's locks,

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 /// The files whose items are in the header, in the header's order.
-const FILES: [&str; 16] = [
+const FILES: [&str; 27] = [
     "version",
     "status",
     "error",
@@ -22,6 +22,17 @@ const FILES: [&str; 16] = [
     "guard",
     "join",
     "bell",
+    "key",
+    "refusal",
+    "pool_options",
+    "pool",
+    "pool_keys",
+    "load",
+    "holders",
+    "slot_stats",
+    "wait",
+    "slot",
+    "backoff",
 ];
 
 /// The text of `include/reqbus.h`, or of `include/reqbus_test.h`.
@@ -34,7 +45,9 @@ pub fn header(test_clock: bool) -> Result<String, Box<dyn std::error::Error>> {
         config.include_guard = Some("REQBUS_TEST_H".into());
         config.includes = vec!["reqbus.h".into()];
         config.header = Some(format!("{generated}\n\n{}", TEST_ESSAY));
-        builder = builder.with_src(here.join("src/test_clock.rs"));
+        for file in ["test_clock", "test_pool"] {
+            builder = builder.with_src(here.join(format!("src/{file}.rs")));
+        }
     } else {
         let essay = std::fs::read_to_string(here.join("header_essay.h"))?;
         config.header = Some(format!("{generated}\n\n{}", essay.trim_end()));
@@ -53,7 +66,7 @@ pub fn header(test_clock: bool) -> Result<String, Box<dyn std::error::Error>> {
 }
 
 const TEST_ESSAY: &str = "/*
- * reqbus_test.h: a clock that tests drive. Only in a libreqbus that was built with the feature
+ * reqbus_test.h: a clock that tests drive, and a store for slots that fails as they say. Only in a libreqbus that was built with the feature
  * `test-clock`, which no published one is. The rules of reqbus.h hold here too.
  */";
 

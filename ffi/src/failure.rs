@@ -15,6 +15,12 @@ pub(crate) enum Failure {
     },
     /// From core.
     Core(Error),
+    /// A slot was refused: a sentence for people, and the scope that refused.
+    Refused {
+        status: reqbus_status,
+        scope: Box<str>,
+        message: Box<str>,
+    },
 }
 
 impl Failure {
@@ -49,7 +55,7 @@ impl Failure {
 
     pub(crate) fn status(&self) -> reqbus_status {
         match self {
-            Self::Boundary { status, .. } => *status,
+            Self::Boundary { status, .. } | Self::Refused { status, .. } => *status,
             Self::Core(error) => status::of_kind(error.kind()),
         }
     }
@@ -58,6 +64,7 @@ impl Failure {
         match self {
             Self::Boundary { context, .. } => context,
             Self::Core(error) => error.context(),
+            Self::Refused { scope, .. } => scope,
         }
     }
 
@@ -65,6 +72,7 @@ impl Failure {
         match self {
             Self::Boundary { message, .. } => message,
             Self::Core(error) => error.message(),
+            Self::Refused { message, .. } => message,
         }
     }
 }

@@ -34,6 +34,7 @@ mod panic;
 mod sized;
 mod slice;
 
+mod backoff;
 mod batch;
 mod bell;
 mod bus;
@@ -41,18 +42,31 @@ mod consumers;
 mod error;
 mod event;
 mod guard;
+mod holders;
 mod id;
 mod item;
 mod join;
+mod key;
+mod load;
 mod options;
+mod pool;
+mod pool_keys;
+mod pool_options;
 mod publish;
+mod refusal;
+mod slot;
+mod slot_stats;
 mod stats;
 mod status;
 mod subscription;
 #[cfg(feature = "test-clock")]
 mod test_clock;
+#[cfg(feature = "test-clock")]
+mod test_pool;
 mod version;
+mod wait;
 
+pub use backoff::*;
 pub use batch::*;
 pub use bell::*;
 pub use bus::*;
@@ -60,14 +74,26 @@ pub use consumers::*;
 pub use error::*;
 pub use event::*;
 pub use guard::*;
+pub use holders::*;
 pub use id::*;
 pub use item::*;
 pub use join::*;
+pub use key::*;
+pub use load::*;
 pub use options::*;
+pub use pool::*;
+pub use pool_keys::*;
+pub use pool_options::*;
 pub use publish::*;
+pub use refusal::*;
+pub use slot::*;
+pub use slot_stats::*;
 pub use stats::*;
 pub use status::*;
 pub use subscription::*;
 #[cfg(feature = "test-clock")]
 pub use test_clock::*;
+#[cfg(feature = "test-clock")]
+pub use test_pool::*;
 pub use version::*;
+pub use wait::*;

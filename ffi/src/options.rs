@@ -114,7 +114,7 @@ pub struct reqbus_subscribe_options {
 sized_struct!(reqbus_bus_options, reqbus_subscribe_options);
 
 /// 0 in the header is core's default.
-fn or_default<T: Default + PartialEq>(value: T, default: T) -> T {
+pub(crate) fn or_default<T: Default + PartialEq>(value: T, default: T) -> T {
     if value == T::default() {
         default
     } else {
@@ -231,7 +231,7 @@ impl reqbus_subscribe_options {
 ///
 /// # Safety
 /// As for [`array`], for the array and for each text in it.
-unsafe fn names<'a>(
+pub(crate) unsafe fn names<'a>(
     ptr: *const reqbus_text,
     count: usize,
     field: &'static str,

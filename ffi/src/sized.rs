@@ -9,7 +9,9 @@
 use std::mem::MaybeUninit;
 
 use crate::failure::Failure;
-use crate::status::reqbus_status::{REQBUS_INVALID_SIZE, REQBUS_MISALIGNED, REQBUS_UNKNOWN_OPTION};
+use crate::status::reqbus_status::{
+    REQBUS_INVALID_SIZE, REQBUS_LENGTH_OVERFLOW, REQBUS_MISALIGNED, REQBUS_UNKNOWN_OPTION,
+};
 
 /// Longer than any version of any struct will be: bounds what a garbage size makes us read.
 const MAX_SIZE: usize = 4096;
@@ -17,7 +19,8 @@ const MAX_SIZE: usize = 4096;
 /// A struct of the header whose first field is its size.
 ///
 /// # Safety
-/// `repr(C)`, a `usize` first, and only integers and raw pointers: every byte pattern is a value.
+/// `repr(C)`, a `usize` first, and only integers, raw pointers, arrays of these, and functions that may be NULL: every
+/// byte pattern is a value.
 pub(crate) unsafe trait SizedStruct: Copy {
     /// Its C name, for errors.
     const NAME: &'static str;
@@ -26,8 +29,8 @@ pub(crate) unsafe trait SizedStruct: Copy {
 /// Marks structs as [`SizedStruct`].
 macro_rules! sized_struct {
     ($($c:ident),+ $(,)?) => {$(
-        // SAFETY: `repr(C)`, `size: usize` first, integers and raw pointers only: `tests/layout.rs`
-        // pins the fields one by one.
+        // SAFETY: `repr(C)`, `size: usize` first, then only what the trait allows: `tests/layout.rs` pins the
+        // fields one by one.
         unsafe impl $crate::sized::SizedStruct for $c {
             const NAME: &'static str = stringify!($c);
         }
@@ -128,6 +131,46 @@ pub(crate) unsafe fn write<T: SizedStruct>(into: *mut T, value: &T) -> Result<()
             known - after_size,
         );
         into.cast::<u8>().add(known).write_bytes(0, size - known);
+    }
+    Ok(())
+}
+
+/// Fills element `at` of a caller's array, whose elements are `stride` bytes long, whichever version that is. Sets
+/// its size field.
+///
+/// # Safety
+/// `array` is not NULL, [`check_stride`] accepted it, and element `at` is within what is writable there.
+pub(crate) unsafe fn write_at<T: SizedStruct>(
+    array: *mut T,
+    stride: usize,
+    at: usize,
+    value: &T,
+) -> Result<(), Failure> {
+    let element = array.cast::<u8>().wrapping_add(at * stride).cast::<T>();
+    // SAFETY: aligned, as the array and the stride are, and writable by this function's contract.
+    unsafe { element.cast::<usize>().write(stride) };
+    // SAFETY: its size field was just written.
+    unsafe { write(element, value) }
+}
+
+/// Checks an array of `count` structs that are `stride` bytes long each: its place, its alignment, its length.
+pub(crate) fn check_stride<T: SizedStruct>(
+    array: *const T,
+    count: usize,
+    stride: usize,
+) -> Result<(), Failure> {
+    check_size::<T>(stride)?;
+    if count == 0 {
+        return Ok(());
+    }
+    check_pointer(array)?;
+    let bytes = count.checked_mul(stride);
+    if bytes.is_none_or(|bytes| isize::try_from(bytes).is_err()) {
+        return Err(Failure::new(
+            REQBUS_LENGTH_OVERFLOW,
+            T::NAME,
+            "the array is larger than any object can be",
+        ));
     }
     Ok(())
 }

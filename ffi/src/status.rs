@@ -10,7 +10,7 @@ use crate::panic::guard;
 ///
 /// Numbers come in ranges and are never reused: 0 and 1 are success, 2 to 99 say how a call ended
 /// that did nothing wrong, 100 to 199 that an argument was refused, 200 to 299 that the object is in
-/// a state where the call cannot work, 300 to 399 that the system refused, 900 and above that reqbus
+/// a state where the call cannot work, 300 to 399 that the system or a store refused, 900 and above that reqbus
 /// itself is at fault. A later version may add numbers: treat an unknown one by its range.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +26,27 @@ pub enum reqbus_status {
     REQBUS_INTERRUPTED = 3,
     /// The bus, subscription or bell is closed and everything in it has been read.
     REQBUS_CLOSED = 4,
-    /// Another wait is under way on this object, or another call is using this batch.
+    /// Another wait is under way on this object, or another call is using this batch. (No room for a request is
+    /// REQBUS_SLOT_BUSY.)
     REQBUS_BUSY = 5,
     /// The audience was being cleaned up until the caller's deadline. Nothing was joined.
     REQBUS_AUDIENCE_BUSY = 6,
+    /// A ping is due on a wait for a slot: write one to the client, then look at the wait again.
+    REQBUS_PING_DUE = 7,
+    /// No slot: there is no room, and the caller would not wait (a try, or limit 0).
+    REQBUS_SLOT_BUSY = 8,
+    /// No slot: there is no room, and as many as may wait do.
+    REQBUS_SLOT_QUEUE_FULL = 9,
+    /// No slot: the time that the wait was given has passed. The wait is over, unlike after REQBUS_TIMEOUT.
+    REQBUS_SLOT_TIMED_OUT = 10,
+    /// No slot: the wait was cancelled.
+    REQBUS_SLOT_CANCELLED = 11,
+    /// No slot: the key or the pool is closed.
+    REQBUS_SLOT_CLOSED = 12,
+    /// The slot, or this scope of it, was released before; or it never had this scope.
+    REQBUS_SLOT_ALREADY_RELEASED = 13,
+    /// The slot was lost: forced away, expired, or forgotten by its store. What was left of it is free.
+    REQBUS_SLOT_LOST = 14,
 
     /// A pointer that must not be NULL is NULL.
     REQBUS_NULL_ARGUMENT = 100,
@@ -50,7 +67,7 @@ pub enum reqbus_status {
     /// A JSON payload or an `extra` object is not JSON, is nested deeper than 128 levels, or, for `extra`, is not an
     /// object.
     REQBUS_INVALID_JSON = 108,
-    /// A payload, key, kind, label or list is longer than its limit.
+    /// A payload, key, kind, scope, id, label, cause or list is longer than its limit.
     REQBUS_TOO_LARGE = 109,
     /// A kind that begins with "reqbus.", which only reqbus uses.
     REQBUS_RESERVED_KIND = 110,
@@ -70,6 +87,8 @@ pub enum reqbus_status {
 
     /// The operating system refused (file descriptors, random numbers, memory).
     REQBUS_SYSTEM = 300,
+    /// The store of a pool cannot be reached, or did not answer.
+    REQBUS_STORE_UNAVAILABLE = 301,
 
     /// A bug in reqbus: a panic was caught at the boundary. Free the object and report it.
     REQBUS_PANICKED = 900,
@@ -89,6 +108,14 @@ pub(crate) const ALL: &[(reqbus_status, &[u8])] = &[
     (REQBUS_CLOSED, b"closed\0"),
     (REQBUS_BUSY, b"busy\0"),
     (REQBUS_AUDIENCE_BUSY, b"audience_busy\0"),
+    (REQBUS_PING_DUE, b"ping_due\0"),
+    (REQBUS_SLOT_BUSY, b"slot_busy\0"),
+    (REQBUS_SLOT_QUEUE_FULL, b"slot_queue_full\0"),
+    (REQBUS_SLOT_TIMED_OUT, b"slot_timed_out\0"),
+    (REQBUS_SLOT_CANCELLED, b"slot_cancelled\0"),
+    (REQBUS_SLOT_CLOSED, b"slot_closed\0"),
+    (REQBUS_SLOT_ALREADY_RELEASED, b"slot_already_released\0"),
+    (REQBUS_SLOT_LOST, b"slot_lost\0"),
     (REQBUS_NULL_ARGUMENT, b"null_argument\0"),
     (REQBUS_INVALID_ARGUMENT, b"invalid_argument\0"),
     (REQBUS_INVALID_SIZE, b"invalid_size\0"),
@@ -107,6 +134,7 @@ pub(crate) const ALL: &[(reqbus_status, &[u8])] = &[
     (REQBUS_FORKED, b"forked\0"),
     (REQBUS_NOT_SOLE_MEMBER, b"not_sole_member\0"),
     (REQBUS_SYSTEM, b"system\0"),
+    (REQBUS_STORE_UNAVAILABLE, b"store_unavailable\0"),
     (REQBUS_PANICKED, b"panicked\0"),
     (REQBUS_UNKNOWN_ERROR, b"unknown_error\0"),
 ];
@@ -125,6 +153,7 @@ pub(crate) fn of_kind(kind: ErrorKind) -> reqbus_status {
         ErrorKind::Interrupted => REQBUS_INTERRUPTED,
         ErrorKind::Busy => REQBUS_BUSY,
         ErrorKind::AudienceBusy => REQBUS_AUDIENCE_BUSY,
+        ErrorKind::StoreUnavailable => REQBUS_STORE_UNAVAILABLE,
         ErrorKind::Forked => REQBUS_FORKED,
         ErrorKind::System => REQBUS_SYSTEM,
         // The enum may grow in core; tests/c_abi.rs fails when a kind ends here.

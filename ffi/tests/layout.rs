@@ -215,6 +215,148 @@ fn numbers_that_hosts_watch() {
 }
 
 #[test]
+fn slots_asked_for() {
+    layout!(
+        reqbus_key,
+        32,
+        [scope @ 0, scope_len @ 8, id @ 16, id_len @ 24]
+    );
+    layout!(reqbus_ask, 40, [key @ 0, limit @ 32]);
+    layout!(reqbus_leak_sink, 24, [ctx @ 0, call @ 8, drop @ 16]);
+    layout!(
+        reqbus_leak,
+        64,
+        [
+            size @ 0,
+            scope @ 8,
+            scope_len @ 16,
+            id @ 24,
+            id_len @ 32,
+            label @ 40,
+            label_len @ 48,
+            age_ns @ 56,
+        ]
+    );
+    layout!(
+        reqbus_pool_options,
+        72,
+        [
+            size @ 0,
+            first @ 8,
+            first_count @ 16,
+            last @ 24,
+            last_count @ 32,
+            processes @ 40,
+            flags @ 44,
+            leak_sink @ 48,
+        ]
+    );
+    layout!(
+        reqbus_wait_options,
+        48,
+        [
+            size @ 0,
+            label @ 8,
+            label_len @ 16,
+            timeout_ms @ 24,
+            ping_every_ms @ 32,
+            max_waiting @ 40,
+            flags @ 44,
+        ]
+    );
+    layout!(
+        reqbus_backoff_options,
+        40,
+        [
+            size @ 0,
+            first_ns @ 8,
+            cap_ns @ 16,
+            seed @ 24,
+            flags @ 32,
+            reserved @ 36,
+        ]
+    );
+}
+
+#[test]
+fn slots_told_of() {
+    layout!(
+        reqbus_refusal,
+        312,
+        [
+            size @ 0,
+            outcome @ 8,
+            in_use @ 12,
+            limit @ 16,
+            waiting @ 24,
+            position @ 28,
+            waited_ns @ 32,
+            pings @ 40,
+            retry_after_s @ 44,
+            scope_len @ 48,
+            scope @ 56,
+        ]
+    );
+    layout!(
+        reqbus_load,
+        56,
+        [
+            size @ 0,
+            in_use @ 8,
+            waiting @ 12,
+            limit @ 16,
+            rate @ 24,
+            oldest_wait_ns @ 32,
+            oldest_hold_ns @ 40,
+            closed @ 48,
+            has_room @ 52,
+        ]
+    );
+    layout!(
+        reqbus_holder,
+        72,
+        [
+            size @ 0,
+            holder @ 8,
+            scope @ 16,
+            scope_len @ 24,
+            id @ 32,
+            id_len @ 40,
+            label @ 48,
+            label_len @ 56,
+            age_ns @ 64,
+        ]
+    );
+    layout!(
+        reqbus_slot_stats,
+        160,
+        [
+            size @ 0,
+            granted @ 8,
+            granted_after_wait @ 16,
+            busy @ 24,
+            queue_full @ 32,
+            timed_out @ 40,
+            cancelled @ 48,
+            closed @ 56,
+            store_unavailable @ 64,
+            lost @ 72,
+            leaked @ 80,
+            lapsed_offers @ 88,
+            limit_changes @ 96,
+            waits @ 104,
+            wait_p50_ns @ 112,
+            wait_p90_ns @ 120,
+            wait_p99_ns @ 128,
+            wait_max_ns @ 136,
+            mean_hold_ns @ 144,
+            peak @ 152,
+            known @ 156,
+        ]
+    );
+}
+
+#[test]
 fn statuses_keep_their_numbers() {
     use reqbus_status::*;
     let numbers = [
@@ -225,6 +367,14 @@ fn statuses_keep_their_numbers() {
         (REQBUS_CLOSED, 4),
         (REQBUS_BUSY, 5),
         (REQBUS_AUDIENCE_BUSY, 6),
+        (REQBUS_PING_DUE, 7),
+        (REQBUS_SLOT_BUSY, 8),
+        (REQBUS_SLOT_QUEUE_FULL, 9),
+        (REQBUS_SLOT_TIMED_OUT, 10),
+        (REQBUS_SLOT_CANCELLED, 11),
+        (REQBUS_SLOT_CLOSED, 12),
+        (REQBUS_SLOT_ALREADY_RELEASED, 13),
+        (REQBUS_SLOT_LOST, 14),
         (REQBUS_NULL_ARGUMENT, 100),
         (REQBUS_INVALID_ARGUMENT, 101),
         (REQBUS_INVALID_SIZE, 102),
@@ -243,6 +393,7 @@ fn statuses_keep_their_numbers() {
         (REQBUS_FORKED, 200),
         (REQBUS_NOT_SOLE_MEMBER, 201),
         (REQBUS_SYSTEM, 300),
+        (REQBUS_STORE_UNAVAILABLE, 301),
         (REQBUS_PANICKED, 900),
         (REQBUS_UNKNOWN_ERROR, 901),
     ];
@@ -286,6 +437,18 @@ fn enums_keep_their_numbers() {
     assert_eq!(reqbus_resync_reason::REQBUS_RESYNC_EPOCH as u32, 2);
     assert_eq!(reqbus_resync_reason::REQBUS_RESYNC_AHEAD as u32, 3);
     assert_eq!(reqbus_resync_reason::REQBUS_RESYNC_EXPIRED as u32, 4);
+    assert_eq!(reqbus_outcome::REQBUS_OUTCOME_NONE as u32, 0);
+    assert_eq!(reqbus_outcome::REQBUS_OUTCOME_BUSY as u32, 1);
+    assert_eq!(reqbus_outcome::REQBUS_OUTCOME_QUEUE_FULL as u32, 2);
+    assert_eq!(reqbus_outcome::REQBUS_OUTCOME_TIMED_OUT as u32, 3);
+    assert_eq!(reqbus_outcome::REQBUS_OUTCOME_CANCELLED as u32, 4);
+    assert_eq!(reqbus_outcome::REQBUS_OUTCOME_CLOSED as u32, 5);
+    assert_eq!(reqbus_outcome::REQBUS_OUTCOME_STORE_UNAVAILABLE as u32, 6);
+    assert_eq!(reqbus_outcome::REQBUS_OUTCOME_INVALID as u32, 7);
+    assert_eq!(reqbus_slot_loss::REQBUS_LOSS_NONE as u32, 0);
+    assert_eq!(reqbus_slot_loss::REQBUS_LOSS_EXPIRED as u32, 1);
+    assert_eq!(reqbus_slot_loss::REQBUS_LOSS_FORCED as u32, 2);
+    assert_eq!(reqbus_slot_loss::REQBUS_LOSS_STORE as u32, 3);
     let forms = [
         (reqbus_form::REQBUS_FORM_JSON, Form::Json),
         (reqbus_form::REQBUS_FORM_ENVELOPE, Form::Envelope),
@@ -303,6 +466,13 @@ fn enums_keep_their_numbers() {
             REQBUS_EVENT_TIME_SET
         ),
         (1, 1, 1)
+    );
+    assert_eq!((REQBUS_WAIT_TRY, REQBUS_WAIT_NO_PINGS), (1, 2));
+    assert_eq!((REQBUS_BACKOFF_SEEDED, REQBUS_BACKOFF_EXACT), (1, 2));
+    assert_eq!(REQBUS_LIMIT_MAX, 1_000_000_000);
+    assert_eq!(
+        (REQBUS_UNLIMITED, REQBUS_LIMIT_NOT_GIVEN),
+        (i64::MAX, i64::MAX - 1)
     );
     assert_eq!(
         REQBUS_ID_TEXT_MAX,
