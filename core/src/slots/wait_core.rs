@@ -127,6 +127,8 @@ struct End {
 /// What is to be undone of a wait that ended, once its lock is free.
 struct Leftover {
     ticket: Option<Arc<StageTicket>>,
+    /// The ticket was asked for more than once, or in a queue: a refusal may be older than how it stands now.
+    may_stand: bool,
     /// Offered, not taken.
     offered: Option<Grant>,
     held: Grants,
@@ -536,7 +538,9 @@ impl WaitCore {
             Phase::Offered(grant, _) | Phase::Claiming(grant, _) => Some(grant),
             _ => None,
         };
+        let was_asked_again = state.backoff.attempt() > 1 || state.queued_ns.is_some();
         let leftover = Leftover {
+            may_stand: self.pool.store.is_lossy() && was_asked_again,
             ticket: state.ticket.take(),
             offered,
             held: std::mem::take(&mut state.held),
@@ -553,6 +557,7 @@ impl WaitCore {
     fn clear_up(&self, leftover: Leftover, pings: u32) -> Refusal {
         let Leftover {
             ticket,
+            may_stand,
             offered,
             held,
             entry,
@@ -564,7 +569,8 @@ impl WaitCore {
         let (mut standing, mut position) = (Standing::default(), 0);
         if let Some(refused) = &end.refused {
             standing = refused.standing;
-        } else if let Some(ticket) = ticket {
+        }
+        if let Some(ticket) = ticket.filter(|_| end.refused.is_none() || may_stand) {
             let asked: Arc<dyn Ticket> = ticket.clone();
             match self.pool.store.cancel(&asked) {
                 Some(Answer::Cancelled(left, was)) => (standing, position) = (left, was),
