@@ -59,7 +59,7 @@ impl Lease {
                 return;
             }
             if let Some(store) = store.upgrade() {
-                store.forget(ticket);
+                store.give_up(ticket); // of an offer that lapsed it may still be in the queue
             }
             unit.release();
         });
@@ -75,7 +75,7 @@ impl Lessor for Lease {
         if self.is_released.swap(true, Ordering::AcqRel) {
             return Released::Already;
         }
-        let lost = self.lost(self.unit.token);
+        let lost = self.unit.lessor.lost(self.unit.token);
         Self::tell(self.store.clone(), self.ticket, self.unit.clone());
         match lost {
             Some(_) => Released::Lost,
@@ -88,6 +88,9 @@ impl Lessor for Lease {
     }
 
     fn lost(&self, _token: Token) -> Option<LostReason> {
+        if self.is_released.load(Ordering::Acquire) {
+            return None;
+        }
         self.unit.lessor.lost(self.unit.token)
     }
 
@@ -96,6 +99,9 @@ impl Lessor for Lease {
     }
 
     fn holder(&self, _token: Token) -> Option<Holder> {
+        if self.is_released.load(Ordering::Acquire) {
+            return None;
+        }
         self.unit.lessor.holder(self.unit.token)
     }
 

@@ -132,15 +132,22 @@ impl FaultStore {
     }
 
     fn serve_cancel(&self, ticket: &Arc<dyn Ticket>) {
-        let (mut standing, mut position) = (Standing::default(), 0);
-        if let Some(proxy) = self.forget(ticket.id()) {
-            let asked: Arc<dyn Ticket> = proxy.clone();
-            if let Some(Answer::Cancelled(left, was)) = self.inner.cancel(&asked) {
-                (standing, position) = (left, was);
-            }
-            proxy.give_up();
-        }
+        let (standing, position) = self.give_up(ticket.id());
         self.answer(ticket, Answer::Cancelled(standing, position));
+    }
+
+    /// Out of the queue, and what it was given is free.
+    fn give_up(&self, ticket: u64) -> (Standing, u32) {
+        let Some(proxy) = self.forget(ticket) else {
+            return (Standing::default(), 0);
+        };
+        let asked: Arc<dyn Ticket> = proxy.clone();
+        let answer = self.inner.cancel(&asked);
+        proxy.give_up();
+        match answer {
+            Some(Answer::Cancelled(standing, position)) => (standing, position),
+            _ => (Standing::default(), 0),
+        }
     }
 
     /// A question that is answered once.
