@@ -58,6 +58,7 @@ pub struct Wait {
     phase: Phase,
     /// When it joined the queue it is in.
     order: usize,
+    joined_at: u32,
     max_waiting: u32,
     deadline_ns: u64,
     /// When a ping is due; `None` while the host writes one.
@@ -193,6 +194,7 @@ impl Model {
             held: Vec::new(),
             phase: Phase::Ready,
             order: 0,
+            joined_at: 0,
             max_waiting,
             deadline_ns: self.now_ns + timeout_ms * 1_000_000,
             ping_ns: Some(self.now_ns + PING_NS),
@@ -223,6 +225,7 @@ impl Model {
                     self.waits[wait].order = self.joined;
                     self.waits[wait].phase = Phase::Queued;
                     self.rows[key].queue.push((wait, false));
+                    self.waits[wait].joined_at = waiting + 1;
                     return self.hand_over(key);
                 }
                 outcome => outcome,
@@ -363,13 +366,12 @@ impl Model {
         self.hand_over(key);
     }
 
-    /// Where a wait stands in its queue, from 1; 0 if it stands in none.
+    /// Where a wait stood when it joined the queue it is in, from 1; 0 if it is in none.
     pub fn position(&self, at: usize) -> u32 {
-        let place = |row: &Row| row.queue.iter().position(|&(other, _)| other == at);
-        self.rows
-            .iter()
-            .find_map(place)
-            .map_or(0, |place| place as u32 + 1)
+        match self.waits[at].phase {
+            Phase::Queued => self.waits[at].joined_at,
+            _ => 0,
+        }
     }
 
     pub fn force(&mut self, key: usize, at: usize) {
