@@ -7,9 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 
+use super::store::CLAIM;
 use crate::error::Result;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::time::{Clock, TimerHandle};
+
+/// A timer that is due so soon stays set when nobody waits. Hand-over after hand-over sets and cancels an offer's time
+/// of 3 s; each time, the timer's thread would have to be woken to hear of it.
+const LINGER_NS: u64 = CLAIM.as_nanos() as u64;
 
 /// What fires first of what is due at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +74,12 @@ impl Drop for Firing<'_> {
     }
 }
 
+impl State {
+    fn is_armed_within(&self, now_ns: u64, after_ns: u64) -> bool {
+        self.timer.is_some() && self.armed_ns <= now_ns.saturating_add(after_ns)
+    }
+}
+
 impl Agenda {
     pub(super) fn new(clock: Clock) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
@@ -114,6 +125,9 @@ impl Agenda {
                 let first = state.entries.first_key_value();
                 let first_ns = first.map_or(u64::MAX, |(entry, _)| entry.0);
                 if first_ns == u64::MAX {
+                    if state.is_armed_within(self.clock.now_ns(), LINGER_NS) {
+                        return Ok(()); // a next wait may come, and find it set
+                    }
                     // Nobody waits: the timer's thread may go.
                     state.armed_ns = u64::MAX;
                     state.setting += 1;
@@ -141,6 +155,19 @@ impl Agenda {
             drop(state);
             drop(timer);
         }
+    }
+
+    /// Nobody waits any more, nor will: lets the timer's thread go at once.
+    pub(super) fn disarm(&self) {
+        let mut state = self.state.lock();
+        if !state.entries.is_empty() {
+            return;
+        }
+        state.armed_ns = u64::MAX;
+        state.setting += 1;
+        let timer = state.timer.take();
+        drop(state);
+        drop(timer);
     }
 
     /// Fires what is due.

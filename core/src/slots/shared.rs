@@ -64,6 +64,7 @@ impl Shared {
         self.is_closed.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         self.reap();
+        self.agenda.disarm();
     }
 
     /// Releases slots that were collected without a release, counts them and tells the host. Never under a lock.

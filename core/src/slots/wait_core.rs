@@ -604,10 +604,9 @@ impl WaitCore {
 
     /// Tells the owner to look. Never under a lock.
     pub(super) fn wake(&self) {
-        // The agenda may have been written to under a lock.
-        let armed = self.pool.shared.agenda.arm();
         std::task::Wake::wake_by_ref(&self.source);
-        if let Err(cause) = armed {
+        // The agenda may have been written to under a lock.
+        if let Err(cause) = self.pool.shared.agenda.arm() {
             self.fail(cause);
         }
     }
