@@ -103,10 +103,6 @@ enum Ping {
 /// What an owner sees who looks at a wait.
 #[derive(Debug)]
 #[must_use = "a slot is in it"]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a step lives for a moment, and a box would be an allocation"
-)]
 pub enum Step {
     /// A ping is due: write one, then look again. The next is due a whole interval after that.
     Ping,
