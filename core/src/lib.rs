@@ -15,6 +15,7 @@
 //! | 3 | [`wire`] | JSON, SSE frames, NDJSON, made once per event |
 //! | 4 | [`bus`] | log, filters, fan-out, resume, batches, subscriptions, audiences, statuses |
 //! | 4 | [`slots`] | keys, limits, waits, slots, load, backoff, and the stores behind them |
+//! | 5 | [`runner`] | what is due, who may be checked, threads that check |
 //!
 //! Nothing here spawns a thread before a feature needs one, reads an environment variable, installs
 //! a signal handler or prints. The one global effect is an at-fork handler ([`fork`]).
@@ -24,8 +25,15 @@ pub mod bus;
 pub mod error;
 pub mod event;
 pub mod fork;
+mod random;
+pub mod runner;
 pub mod slots;
 pub(crate) mod sync;
+#[cfg_attr(
+    loom,
+    expect(dead_code, reason = "no model starts a thread of the system")
+)]
+mod threads;
 pub mod time;
 pub mod wire;
 

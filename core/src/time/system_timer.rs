@@ -10,16 +10,16 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
-use std::thread;
 use std::time::Duration;
 
 use once_cell::race::OnceBox;
 
 use super::clock::read;
 use super::queue::{Key, Queue};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::fork::Generation;
 use crate::sync::{Condvar, Mutex};
+use crate::threads;
 
 /// How long the thread stays without timers, so that a wait now and then does not start one each time.
 pub(super) const IDLE_NS: u64 = 250_000_000;
@@ -90,20 +90,11 @@ impl Service {
     }
 
     fn start(&'static self) -> Result<()> {
-        let thread = thread::Builder::new().name(THREAD_NAME.to_owned());
-        match thread.spawn(move || self.serve()) {
-            Ok(_detached) => Ok(()),
-            Err(refused) => Err(Error::new(
-                ErrorKind::System,
-                "timer",
-                format!("the thread {THREAD_NAME} cannot be started: {refused}"),
-            )),
-        }
+        threads::spawn(THREAD_NAME, move || self.serve())
     }
 
     /// The thread.
     fn serve(&self) {
-        block_signals();
         while let Some(waker) = self.next_due() {
             // A waker is somebody else's code; one that panics must not take the other timers with it.
             let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
@@ -169,23 +160,6 @@ impl Service {
 /// The line of deadlines: the same that the condition's timed wait sleeps on.
 fn now_ns() -> u64 {
     read(libc::CLOCK_MONOTONIC)
-}
-
-/// Keeps the host's signals off the calling thread: a guest's thread must not be the one that
-/// a SIGTERM or SIGCHLD interrupts in place of the host's. Faults stay deliverable.
-fn block_signals() {
-    // SAFETY: `set` is initialised by sigfillset before any other use, and every call only reads or
-    // writes it, or the mask of this thread.
-    unsafe {
-        let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-        if libc::sigfillset(set.as_mut_ptr()) != 0 {
-            return;
-        }
-        for fault in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL] {
-            libc::sigdelset(set.as_mut_ptr(), fault);
-        }
-        libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
-    }
 }
 
 /// A timer on the system's clock; dropping it cancels it.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::random::next_random;
 use crate::slots::agenda::{Class, Due, Entry};
-use crate::slots::backoff::next_random;
 use crate::slots::shared::Shared;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 

@@ -1,0 +1,285 @@
+//! Admits and accounts; runs nothing.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::flight::{Flights, InFlight};
+use super::options::RunnerOptions;
+use super::permit::{Permit, Verdict};
+use super::schedule::{Due, first_of};
+use super::stats::RunnerStats;
+use crate::bell::Source;
+use crate::error::{Error, Result};
+use crate::fork::Generation;
+use crate::random::next_random;
+use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::time::Clock;
+
+/// Decides which checks begin, for hosts that run them themselves: as goroutines, coroutines or promises.
+///
+/// A host's loop sleeps for [`Admission::until_next_round`], asks its own store what is due, and gives that to
+/// [`Admission::admit`]: for each permit it runs one check and gives the permit back with a verdict.
+///
+/// Cheap to clone; clones are the same. Any thread may use it at any time; nothing blocks.
+#[derive(Clone)]
+pub struct Admission {
+    core: Arc<AdmissionCore>,
+}
+
+pub(super) struct AdmissionCore {
+    options: RunnerOptions,
+    generation: Generation,
+    /// No check begins any more. Set under the lock; Release, so that who sees it sees what came before.
+    stopped: AtomicBool,
+    state: Mutex<State>,
+    /// Who is woken by a permit that is given back, and by a stop.
+    watchers: Mutex<Vec<Arc<Source>>>,
+}
+
+struct State {
+    flights: Flights,
+    stats: RunnerStats,
+    is_paused: bool,
+    /// When the next round begins.
+    next_ns: u64,
+    /// Where equals begin in the next round.
+    turn: usize,
+}
+
+impl Admission {
+    /// An admission whose first round begins at once, or within the jitter. [`crate::ErrorKind::InvalidArgument`] names
+    /// an option that is out of range.
+    pub fn new(options: RunnerOptions) -> Result<Self> {
+        options.check()?;
+        let jitter_ns = options.jitter.as_nanos() as u64;
+        let wait_ns = match jitter_ns {
+            0 => 0,
+            jitter_ns => next_random(&mut options.seed.clone()) % jitter_ns,
+        };
+        let next_ns = options.clock.now_ns().saturating_add(wait_ns);
+        Ok(Self {
+            core: Arc::new(AdmissionCore {
+                options,
+                generation: Generation::current(),
+                stopped: AtomicBool::new(false),
+                state: Mutex::new(State {
+                    flights: Flights::default(),
+                    stats: RunnerStats::default(),
+                    is_paused: false,
+                    next_ns,
+                    turn: 0,
+                }),
+                watchers: Mutex::new(Vec::new()),
+            }),
+        })
+    }
+
+    pub(super) fn core(&self) -> &Arc<AdmissionCore> {
+        &self.core
+    }
+
+    /// How long until the next round; zero when it is due.
+    #[must_use]
+    pub fn until_next_round(&self) -> Duration {
+        let now_ns = self.core.clock().now_ns();
+        let next_ns = self.core.state.lock().next_ns;
+        Duration::from_nanos(next_ns.saturating_sub(now_ns))
+    }
+
+    /// Begins a round, whenever it is called: permits for those of the due items that may be checked now, in the order
+    /// in which they should begin. The next round is due `every` after this one was, or, if it comes late, at the first
+    /// such time that is still to come.
+    ///
+    /// None while paused. [`crate::ErrorKind::Closed`] after a stop; [`crate::ErrorKind::InvalidArgument`] and
+    /// [`crate::ErrorKind::TooLarge`] for an id, and then nothing was admitted; [`crate::ErrorKind::Forked`].
+    pub fn admit(&self, due: &[Due<'_>]) -> Result<Vec<Permit>> {
+        self.core.generation.check()?;
+        due.iter().try_for_each(Due::check)?;
+        let core = &self.core;
+        let now_ns = core.clock().now_ns();
+        let mut state = core.state.lock();
+        if core.is_stopped() {
+            return Err(Error::closed("runner"));
+        }
+        core.begin_round(&mut state, now_ns);
+        if state.is_paused {
+            state.stats.paused_rounds += 1;
+            return Ok(Vec::new());
+        }
+        let State {
+            flights,
+            stats,
+            turn,
+            ..
+        } = &mut *state;
+        let room = flights.room(core.options.at_once);
+        let mut free = 0_u64;
+        let first = first_of(due, room, *turn, |item| {
+            let is_free = !flights.holds(item.id);
+            free += u64::from(is_free);
+            is_free
+        });
+        stats.skipped_busy += due.len() as u64 - free;
+        let limit_ns = core.options.limit.as_nanos() as u64;
+        let stuck_from_ns = now_ns.saturating_add(limit_ns);
+        let mut permits = Vec::with_capacity(first.len());
+        for at in first {
+            let Some(item) = due.get(at) else { continue };
+            if flights.holds(item.id) {
+                stats.skipped_busy += 1; // it stands twice in the list
+                free -= 1;
+                continue;
+            }
+            let id: Arc<str> = item.id.into();
+            let number = flights.add(id.clone(), now_ns, stuck_from_ns);
+            permits.push(Permit::new(core, id, number, stuck_from_ns));
+            stats.run += 1;
+            stats.late += u64::from(item.overdue > core.options.every);
+            // Those after it come first the next time.
+            *turn = at + 1;
+        }
+        stats.skipped_full += free - permits.len() as u64;
+        Ok(permits)
+    }
+
+    /// Notes a round in which the host could not say what is due.
+    pub fn fail_round(&self) {
+        if self.core.generation.is_current() {
+            let now_ns = self.core.clock().now_ns();
+            let mut state = self.core.state.lock();
+            self.core.begin_round(&mut state, now_ns);
+            state.stats.failed_rounds += 1;
+        }
+    }
+
+    /// Pauses, or goes on: rounds are passed over, what is in flight goes on, and the list is not touched.
+    pub fn pause(&self, paused: bool) {
+        if self.core.generation.is_current() {
+            self.core.state.lock().is_paused = paused;
+        }
+    }
+
+    /// Whether it is paused.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.core.generation.is_current() && self.core.state.lock().is_paused
+    }
+
+    /// No check begins any more, and those under way are told ([`Permit::should_end`]). Idempotent.
+    pub fn stop(&self) {
+        if self.core.generation.is_current() {
+            {
+                let _state = self.core.state.lock();
+                self.core.stopped.store(true, Ordering::Release);
+            }
+            self.core.wake();
+        }
+    }
+
+    /// What is being checked now, oldest first.
+    #[must_use]
+    pub fn in_flight(&self) -> Vec<InFlight> {
+        if !self.core.generation.is_current() {
+            return Vec::new();
+        }
+        let now_ns = self.core.clock().now_ns();
+        let mut state = self.core.state.lock();
+        self.core.note_stuck(&mut state, now_ns);
+        state.flights.list(now_ns)
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn stats(&self) -> RunnerStats {
+        if !self.core.generation.is_current() {
+            return RunnerStats::default();
+        }
+        let now_ns = self.core.clock().now_ns();
+        let mut state = self.core.state.lock();
+        self.core.note_stuck(&mut state, now_ns);
+        state.stats
+    }
+}
+
+impl AdmissionCore {
+    pub(super) fn clock(&self) -> &Clock {
+        &self.options.clock
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    fn begin_round(&self, state: &mut State, now_ns: u64) {
+        self.note_stuck(state, now_ns);
+        state.stats.rounds += 1;
+        let every_ns = self.options.every.as_nanos() as u64;
+        let behind_ns = now_ns.saturating_sub(state.next_ns);
+        let rounds = behind_ns / every_ns.max(1) + 1;
+        let begun_early = now_ns < state.next_ns;
+        if !begun_early {
+            let step_ns = every_ns.saturating_mul(rounds);
+            state.next_ns = state.next_ns.saturating_add(step_ns);
+        }
+    }
+
+    fn note_stuck(&self, state: &mut State, now_ns: u64) {
+        state.stats.stuck += u64::from(state.flights.note_stuck(now_ns));
+    }
+
+    pub(super) fn give_back(&self, id: &str, number: u64, verdict: Verdict) {
+        // A permit that a forked child inherited is the parent's.
+        if !self.generation.is_current() {
+            return;
+        }
+        let now_ns = self.clock().now_ns();
+        {
+            let mut state = self.state.lock();
+            self.note_stuck(&mut state, now_ns);
+            if !state.flights.remove(id, number) {
+                return;
+            }
+            match verdict {
+                Verdict::Succeeded => state.stats.succeeded += 1,
+                Verdict::Failed => state.stats.failed += 1,
+                Verdict::Panicked => state.stats.panicked += 1,
+            }
+        }
+        self.wake();
+    }
+
+    /// How many checks are under way, other than that of `except`.
+    pub(super) fn flights(&self, except: Option<&str>) -> usize {
+        let flights = &self.state.lock().flights;
+        let own = except.is_some_and(|id| flights.holds(id));
+        flights.len() - usize::from(own)
+    }
+
+    /// `source` is woken from now on when a permit is given back, and by a stop.
+    pub(super) fn watch(&self, source: &Arc<Source>) {
+        self.watchers.lock().push(source.clone());
+    }
+
+    pub(super) fn unwatch(&self, source: &Arc<Source>) {
+        let mut watchers = self.watchers.lock();
+        watchers.retain(|other| !Arc::ptr_eq(other, source));
+    }
+
+    pub(super) fn wake(&self) {
+        // Few: a runner's thread, and whoever is stopping it.
+        let watchers = self.watchers.lock().clone();
+        for source in &watchers {
+            source.wake_now();
+        }
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission")
+            .field("in_flight", &self.in_flight())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,100 @@
+//! What is being checked now.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A check that is under way.
+#[derive(Clone, Debug)]
+pub struct InFlight {
+    /// What is being checked.
+    pub id: Arc<str>,
+    /// For how long.
+    pub age: Duration,
+    /// Whether it is over its time.
+    pub is_stuck: bool,
+}
+
+/// The set of ids in flight, and the room that they take.
+#[derive(Default)]
+pub(super) struct Flights {
+    by_id: HashMap<Arc<str>, Flight>,
+    stuck: u32,
+    last: u64,
+}
+
+struct Flight {
+    /// Tells the checks of one id apart.
+    number: u64,
+    since_ns: u64,
+    stuck_from_ns: u64,
+    is_stuck: bool,
+}
+
+impl Flights {
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(super) fn holds(&self, id: &str) -> bool {
+        self.by_id.contains_key(id)
+    }
+
+    /// How many more may begin, if `at_once` may run: the room of as many as are stuck is lent anew.
+    pub(super) fn room(&self, at_once: u32) -> usize {
+        let lent = self.stuck.min(at_once) as usize;
+        (at_once as usize + lent).saturating_sub(self.by_id.len())
+    }
+
+    /// Marks an id that is not in flight. Its number.
+    pub(super) fn add(&mut self, id: Arc<str>, since_ns: u64, stuck_from_ns: u64) -> u64 {
+        self.last += 1;
+        let flight = Flight {
+            number: self.last,
+            since_ns,
+            stuck_from_ns,
+            is_stuck: false,
+        };
+        self.by_id.insert(id, flight);
+        self.last
+    }
+
+    /// Takes the mark back. `false` if it was taken back before.
+    pub(super) fn remove(&mut self, id: &str, number: u64) -> bool {
+        match self.by_id.get(id) {
+            Some(flight) if flight.number == number => {
+                if flight.is_stuck {
+                    self.stuck -= 1;
+                }
+                self.by_id.remove(id);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Notes who is over its time by now; how many that are more than before.
+    pub(super) fn note_stuck(&mut self, now_ns: u64) -> u32 {
+        let mut more = 0;
+        for flight in self.by_id.values_mut() {
+            if !flight.is_stuck && flight.stuck_from_ns <= now_ns {
+                flight.is_stuck = true;
+                more += 1;
+            }
+        }
+        self.stuck += more;
+        more
+    }
+
+    /// Who is in flight, oldest first.
+    pub(super) fn list(&self, now_ns: u64) -> Vec<InFlight> {
+        let mut list: Vec<_> = self.by_id.iter().collect();
+        list.sort_by_key(|(_, flight)| flight.number);
+        let shown = |(id, flight): (&Arc<str>, &Flight)| InFlight {
+            id: id.clone(),
+            age: Duration::from_nanos(now_ns.saturating_sub(flight.since_ns)),
+            is_stuck: flight.is_stuck,
+        };
+        list.into_iter().map(shown).collect()
+    }
+}

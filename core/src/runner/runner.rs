@@ -1,0 +1,283 @@
+//! Checks on threads of their own.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::admission::Admission;
+use super::flight::InFlight;
+use super::options::RunnerOptions;
+use super::permit::{Permit, Verdict};
+use super::schedule::Due;
+use super::stats::RunnerStats;
+use crate::bell::Source;
+use crate::error::{Error, Result};
+use crate::fork::Generation;
+use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::threads;
+use crate::time::Deadline;
+
+/// What a [`Runner`] asks its host. Called on the runner's threads, under no lock; a panic is caught and counted.
+pub trait Checks: Send + Sync + 'static {
+    /// Lists what is due now. An error is a failed round; the next comes all the same. Called by one thread at a time;
+    /// while it runs no check begins.
+    fn due(&self, list: &mut DueList) -> Result<(), String>;
+
+    /// Checks one item; whether it is well. Called by many threads at once, never for one id by two. It should look at
+    /// [`Permit::should_end`] now and then.
+    fn check(&self, permit: &Permit) -> bool;
+}
+
+/// What is due, as [`Checks::due`] lists it.
+#[derive(Default)]
+pub struct DueList(Vec<(Box<str>, Duration)>);
+
+impl DueList {
+    /// Adds an item of 1 to 255 bytes that is due for so long.
+    pub fn add(&mut self, id: &str, overdue: Duration) -> Result<()> {
+        Due { id, overdue }.check()?;
+        self.0.push((id.into(), overdue));
+        Ok(())
+    }
+}
+
+/// Periodic checks on threads of its own: one that asks what is due, and one for each check while it runs.
+///
+/// Dropped, it is stopped, and waits for nobody.
+pub struct Runner {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    admission: Admission,
+    checks: Arc<dyn Checks>,
+    generation: Generation,
+    options: RunnerOptions,
+    /// Whether there is a thread that asks, or was one.
+    life: Mutex<Life>,
+    asking: AtomicBool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    New,
+    Started,
+    Stopped,
+}
+
+/// A check that did not end before the deadline of a stop.
+pub type Left = InFlight;
+
+/// What a thread of a runner does.
+struct Work {
+    runner: *const Inner,
+    /// What it checks; `None` of the thread that asks what is due.
+    id: Option<Arc<str>>,
+}
+
+thread_local! {
+    /// What the current thread does, if it is a runner's: a callback that stops its own runner does not wait for itself.
+    static WORK: RefCell<Option<Work>> = const { RefCell::new(None) };
+}
+
+impl Runner {
+    /// A runner that has not begun. Errors as for [`Admission::new`].
+    pub fn new(options: RunnerOptions, checks: Arc<dyn Checks>) -> Result<Self> {
+        Ok(Self {
+            inner: Arc::new(Inner {
+                admission: Admission::new(options.clone())?,
+                checks,
+                generation: Generation::current(),
+                options,
+                life: Mutex::new(Life::New),
+                asking: AtomicBool::new(false),
+            }),
+        })
+    }
+
+    /// Begins. Twice is once. [`crate::ErrorKind::Closed`] after a stop; [`crate::ErrorKind::System`] if no thread can be started,
+    /// and then it has not begun; [`crate::ErrorKind::Forked`].
+    pub fn start(&self) -> Result<()> {
+        self.inner.generation.check()?;
+        let mut life = self.inner.life.lock();
+        match *life {
+            Life::Started => return Ok(()),
+            Life::Stopped => return Err(Error::closed("runner")),
+            Life::New => {}
+        }
+        let inner = self.inner.clone();
+        self.inner.asking.store(true, Ordering::Release);
+        if let Err(error) = threads::spawn("reqbus-runner", move || inner.ask()) {
+            self.inner.asking.store(false, Ordering::Release);
+            return Err(error);
+        }
+        *life = Life::Started;
+        Ok(())
+    }
+
+    /// Stops: no check begins any more, those under way are told, and this blocks until they have ended, at most for
+    /// `timeout`. Those that did not end by then; they go on, and their threads end with them. Twice is fine. From inside
+    /// a check it does not wait for that one.
+    pub fn stop(&self, timeout: Duration) -> Vec<Left> {
+        if !self.inner.generation.is_current() {
+            return Vec::new();
+        }
+        *self.inner.life.lock() = Life::Stopped;
+        self.inner.admission.stop();
+        self.inner.await_end(timeout);
+        let own = self.inner.own().flatten();
+        let mut left = self.inner.admission.in_flight();
+        left.retain(|flight| own.as_ref() != Some(&flight.id));
+        left
+    }
+
+    /// Pauses, or goes on: what is in flight goes on, and the host is not asked what is due.
+    pub fn pause(&self, paused: bool) {
+        self.inner.admission.pause(paused);
+    }
+
+    /// What is being checked now, oldest first.
+    #[must_use]
+    pub fn in_flight(&self) -> Vec<InFlight> {
+        self.inner.admission.in_flight()
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn stats(&self) -> RunnerStats {
+        self.inner.admission.stats()
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        if self.inner.generation.is_current() {
+            *self.inner.life.lock() = Life::Stopped;
+            self.inner.admission.stop();
+        } else {
+            // A forked child: the threads that would give their references back are not here.
+            std::mem::forget(self.inner.clone());
+        }
+    }
+}
+
+impl Inner {
+    /// Whether the calling thread works for this runner; what it checks, if it does not ask what is due.
+    fn own(&self) -> Option<Option<Arc<str>>> {
+        WORK.with_borrow(|work| match work {
+            Some(work) if std::ptr::eq(work.runner, self) => Some(work.id.clone()),
+            _ => None,
+        })
+    }
+
+    fn begin_work(self: &Arc<Self>, id: Option<Arc<str>>) {
+        WORK.set(Some(Work {
+            runner: Arc::as_ptr(self),
+            id,
+        }));
+    }
+
+    /// Blocks until no check is under way and nobody asks what is due.
+    fn await_end(&self, timeout: Duration) {
+        let own = self.own();
+        let asks_here = own == Some(None);
+        let own = own.flatten();
+        let core = self.admission.core();
+        let source = Source::new();
+        core.watch(&source);
+        let deadline = Deadline::new(core.clock(), Some(timeout));
+        let timer = deadline.timer(core.clock(), &source);
+        loop {
+            source.begin_park();
+            let is_asking = self.asking.load(Ordering::Acquire) && !asks_here;
+            if core.flights(own.as_deref()) == 0 && !is_asking {
+                break;
+            }
+            if timer.is_err() || deadline.has_passed(core.clock()) {
+                break;
+            }
+            source.park(deadline.instant());
+        }
+        source.end_wait();
+        core.unwatch(&source);
+    }
+
+    /// The thread that asks what is due.
+    fn ask(self: Arc<Self>) {
+        let core = self.admission.core();
+        let source = Source::new();
+        core.watch(&source);
+        self.begin_work(None);
+        while !core.is_stopped() {
+            let wait = self.admission.until_next_round();
+            if wait.is_zero() {
+                self.round();
+                continue;
+            }
+            let deadline = Deadline::new(core.clock(), Some(wait));
+            let Ok(_timer) = deadline.timer(core.clock(), &source) else {
+                break;
+            };
+            source.begin_park();
+            if !core.is_stopped() && !deadline.has_passed(core.clock()) {
+                source.park(deadline.instant());
+            }
+        }
+        source.end_wait();
+        core.unwatch(&source);
+        self.asking.store(false, Ordering::Release);
+        core.wake();
+    }
+
+    fn round(self: &Arc<Self>) {
+        if self.admission.is_paused() {
+            let _none = self.admission.admit(&[]);
+            return;
+        }
+        let mut list = DueList::default();
+        let asked = catch_unwind(AssertUnwindSafe(|| self.checks.due(&mut list)));
+        if !matches!(asked, Ok(Ok(()))) {
+            self.admission.fail_round();
+            return;
+        }
+        let due: Vec<Due<'_>> = list
+            .0
+            .iter()
+            .map(|(id, overdue)| Due {
+                id,
+                overdue: *overdue,
+            })
+            .collect();
+        // Closed: stopped meanwhile.
+        let permits = self.admission.admit(&due).unwrap_or_default();
+        for permit in permits {
+            let inner = self.clone();
+            // Without a thread the permit goes with the closure, and is counted.
+            let _ = threads::spawn("reqbus-check", move || inner.check(permit));
+        }
+    }
+
+    /// A thread that checks one item.
+    fn check(self: Arc<Self>, permit: Permit) {
+        self.begin_work(Some(permit.shared_id().clone()));
+        let ended = catch_unwind(AssertUnwindSafe(|| self.checks.check(&permit)));
+        WORK.set(None);
+        permit.finish(match ended {
+            Ok(true) => Verdict::Succeeded,
+            Ok(false) => Verdict::Failed,
+            Err(_) => Verdict::Panicked,
+        });
+    }
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner")
+            .field("every", &self.inner.options.every)
+            .field("in_flight", &self.in_flight())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
