@@ -5,16 +5,18 @@
 
 use std::sync::Arc;
 
+use super::name::Name;
 use crate::bell::Source;
 use crate::slots::slot::LostReason;
 
 /// No entry.
 const NONE: u32 = u32::MAX;
 
-/// The set. Its first place is its own, the others are a vector's.
+/// The set. Its first place is its own, the others are a vector's. Small, because each try and each release writes to
+/// it: one cache line, as long as one holds.
 pub(super) struct Holders {
     first: Entry,
-    others: Vec<Entry>,
+    others: Option<Box<Others>>,
     free: u32,
     oldest: u32,
     newest: u32,
@@ -22,16 +24,38 @@ pub(super) struct Holders {
     lost: u32,
 }
 
+/// Behind one pointer.
+#[derive(Default)]
+struct Others(Vec<Entry>);
+
 struct Entry {
+    since_ns: u64,
+    extra: Option<Box<Extra>>,
     /// Tells the uses of this place apart; 0 while it is free.
     generation: u32,
     prev: u32,
     /// The next newer; of a free place the next free one.
     next: u32,
     lost: Option<LostReason>,
-    since_ns: u64,
-    label: Option<Box<str>>,
+}
+
+/// What few holders have.
+#[derive(Default)]
+pub(super) struct Extra {
+    label: Name,
     watch: Option<Arc<Source>>,
+}
+
+impl Extra {
+    /// Copied before the lock is taken, where that can be.
+    #[inline]
+    pub(super) fn of_label(label: &str) -> Option<Box<Self>> {
+        let extra = || Self {
+            label: Name::new(label),
+            watch: None,
+        };
+        (!label.is_empty()).then(|| Box::new(extra()))
+    }
 }
 
 /// What was removed.
@@ -48,7 +72,7 @@ impl Holders {
     pub(super) const fn new() -> Self {
         Self {
             first: Entry::FREE,
-            others: Vec::new(),
+            others: None,
             free: 0,
             oldest: NONE,
             newest: NONE,
@@ -60,11 +84,11 @@ impl Holders {
     /// As new, with the memory that a few took.
     pub(super) fn clear(&mut self) {
         const FEW: usize = 8;
-        let mut others = std::mem::take(&mut self.others);
-        if others.capacity() > FEW {
-            others = Vec::new();
+        let mut others = self.others.take();
+        others = others.filter(|others| others.0.capacity() <= FEW);
+        if let Some(others) = &mut others {
+            others.0.clear();
         }
-        others.clear();
         *self = Self {
             others,
             ..Self::new()
@@ -93,7 +117,7 @@ impl Holders {
     fn get(&self, at: u32) -> Option<&Entry> {
         match at {
             0 => Some(&self.first),
-            _ => self.others.get(at as usize - 1),
+            _ => self.others.as_ref()?.0.get(at as usize - 1),
         }
     }
 
@@ -101,7 +125,7 @@ impl Holders {
     fn get_mut(&mut self, at: u32) -> Option<&mut Entry> {
         match at {
             0 => Some(&mut self.first),
-            _ => self.others.get_mut(at as usize - 1),
+            _ => self.others.as_mut()?.0.get_mut(at as usize - 1),
         }
     }
 
@@ -118,15 +142,14 @@ impl Holders {
 
     /// Adds one; its place. `generation` is not 0, which is a free place's.
     #[inline]
-    pub(super) fn add(&mut self, generation: u32, since_ns: u64, label: Option<Box<str>>) -> u32 {
+    pub(super) fn add(&mut self, generation: u32, since_ns: u64, extra: Option<Box<Extra>>) -> u32 {
         let entry = Entry {
+            since_ns,
+            extra,
             generation,
             prev: self.newest,
             next: NONE,
             lost: None,
-            since_ns,
-            label,
-            watch: None,
         };
         let at = self.free;
         let at = match self.get_mut(at) {
@@ -137,8 +160,9 @@ impl Holders {
                 at
             }
             None => {
-                self.others.push(entry);
-                self.others.len() as u32
+                let others = &mut self.others.get_or_insert_default().0;
+                others.push(entry);
+                others.len() as u32
             }
         };
         let newest = self.newest;
@@ -169,12 +193,12 @@ impl Holders {
 
     /// Removes one. What it owned besides is for the caller to drop, under no lock.
     #[inline]
-    pub(super) fn remove(&mut self, at: u32, generation: u32) -> (Removed, Leavings) {
+    pub(super) fn remove(&mut self, at: u32, generation: u32) -> (Removed, Option<Box<Extra>>) {
         let free = self.free;
         let Some(entry) = self.find_mut(at, generation) else {
-            return (Removed::Unknown, (None, None));
+            return (Removed::Unknown, None);
         };
-        let leavings = (entry.label.take(), entry.watch.take());
+        let leavings = entry.extra.take();
         let (prev, next, since_ns) = (entry.prev, entry.next, entry.since_ns);
         let was_lost = entry.lost.take().is_some();
         entry.generation = 0;
@@ -199,7 +223,7 @@ impl Holders {
             .find_mut(at, generation)
             .filter(|entry| entry.lost.is_none())?;
         entry.lost = Some(reason);
-        let (prev, next, watch) = (entry.prev, entry.next, entry.watch.take());
+        let (prev, next, watch) = (entry.prev, entry.next, entry.take_watch());
         self.unlink(prev, next);
         self.lost += 1;
         Some(watch)
@@ -221,7 +245,7 @@ impl Holders {
             .find_mut(at, generation)
             .filter(|entry| entry.lost.is_none());
         let Some(entry) = entry else { return false };
-        entry.watch = Some(source.clone());
+        entry.extra.get_or_insert_default().watch = Some(source.clone());
         true
     }
 
@@ -246,13 +270,12 @@ impl Holders {
 
 impl Entry {
     const FREE: Self = Self {
+        since_ns: 0,
+        extra: None,
         generation: 0,
         prev: NONE,
         next: NONE,
         lost: None,
-        since_ns: 0,
-        label: None,
-        watch: None,
     };
 
     /// Whether it is that use of its place. A host may ask for any number: 0 is a free place's.
@@ -261,10 +284,12 @@ impl Entry {
         self.generation == generation && generation != 0
     }
 
+    fn take_watch(&mut self) -> Option<Arc<Source>> {
+        self.extra.as_mut()?.watch.take()
+    }
+
     fn shown(&self) -> (u64, &str) {
-        (self.since_ns, self.label.as_deref().unwrap_or(""))
+        let label = self.extra.as_ref().map_or("", |extra| extra.label.as_str());
+        (self.since_ns, label)
     }
 }
-
-/// What an entry owned: dropped under no lock.
-pub(super) type Leavings = (Option<Box<str>>, Option<Arc<Source>>);

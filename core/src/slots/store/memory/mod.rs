@@ -4,6 +4,7 @@
 //! its row keeps its memory, and so does the table.
 
 mod holders;
+mod name;
 mod queue;
 mod row;
 mod shard;
@@ -16,8 +17,10 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 use hashbrown::DefaultHashBuilder;
 
+use self::holders::Extra;
+use self::queue::Queue;
 use self::row::Row;
-use self::shard::{Shard, ShardState, holder_id, label_of};
+use self::shard::{Shard, ShardState, holder_id};
 use super::{Answer, Change, Grant, Grants, Note, Refused, Store, Ticket, Token, TryAll};
 use crate::slots::ask::{Ask, MAX_KEYS};
 use crate::slots::key::Key;
@@ -101,7 +104,7 @@ impl MemoryStore {
         label: &str,
         is_final: bool,
     ) -> Result<Grant, Box<Refused>> {
-        let label = label_of(label);
+        let label = Extra::of_label(label);
         let now_ns = self.shared.clock.coarse_ns();
         let spot = self.spot(&ask.key);
         let shard = self.shard(spot.shard);
@@ -156,8 +159,11 @@ impl MemoryStore {
     fn try_several(&self, call: &TryAll<'_, '_>) -> Result<Grants, Refused> {
         let spots: ArrayVec<Spot, MAX_KEYS> =
             call.asks.iter().map(|ask| self.spot(&ask.key)).collect();
-        let mut labels: ArrayVec<Option<Box<str>>, MAX_KEYS> =
-            call.asks.iter().map(|_| label_of(call.label)).collect();
+        let mut labels: ArrayVec<Option<Box<Extra>>, MAX_KEYS> = call
+            .asks
+            .iter()
+            .map(|_| Extra::of_label(call.label))
+            .collect();
         let now_ns = self.shared.clock.coarse_ns();
         let mut locked = self.lock_all(&spots);
         let mut rows = ArrayVec::<u32, MAX_KEYS>::new();
@@ -208,7 +214,8 @@ impl MemoryStore {
         let mut refused = Vec::new();
         let processes = self.shared.processes;
         for row in state.table.rows_mut().filter(|row| which(row)) {
-            for ticket in row.queue.drain() {
+            let waiters = row.waiters().map(Queue::drain);
+            for ticket in waiters.into_iter().flatten() {
                 // Counted with the end of the wait.
                 refused.push((ticket, row.refuse(Outcome::Closed, false, processes)));
             }
@@ -266,10 +273,10 @@ impl MemoryStore {
         let since = |now_ns: u64, then_ns| Duration::from_nanos(now_ns.saturating_sub(then_ns));
         Load {
             in_use: row.holders.len(),
-            waiting: row.queue.len(),
+            waiting: row.waiting(),
             limit: row.limit().map(|limit| limit.share(self.shared.processes)),
             is_closed: row.is_closed,
-            oldest_wait: row.queue.oldest_ns().map(|then| since(now_ns, then)),
+            oldest_wait: row.oldest_wait_ns().map(|then| since(now_ns, then)),
             oldest_hold: row.holders.oldest_ns().map(|then| since(coarse_ns, then)),
         }
     }
@@ -296,15 +303,15 @@ impl Store for MemoryStore {
         let ask = ticket.ask();
         let spot = self.spot(&ask.key);
         let now_ns = self.shared.clock.coarse_ns();
-        let label = label_of(ticket.label());
+        let label = Extra::of_label(ticket.label());
         let shard = self.shard(spot.shard);
         let mut state = shard.lock();
         let at = state.table.find_or_add(spot.hash, &ask.key);
         if let Some(row) = state.table.get_mut(at)
             && ticket.order() > 0
-            && row.queue.wake(ticket)
+            && row.queue().wake(ticket)
         {
-            let position = row.queue.position(ticket);
+            let position = row.queue().position(ticket);
             // May offer to this very ticket; then the place it had is old news to it.
             shard.hand_over(state, at);
             return Some(Answer::Queued(position));
@@ -321,10 +328,10 @@ impl Store for MemoryStore {
         let outcome = match outcome {
             Outcome::Busy if ticket.max_waiting() == 0 => Outcome::Busy,
             Outcome::Busy if row.limit() == Some(crate::slots::Limit::Of(0)) => Outcome::Busy,
-            Outcome::Busy if row.queue.len() >= ticket.max_waiting() => Outcome::QueueFull,
+            Outcome::Busy if row.waiting() >= ticket.max_waiting() => Outcome::QueueFull,
             Outcome::Busy => {
-                row.queue.join(ticket);
-                let position = row.queue.len();
+                row.queue().join(ticket);
+                let position = row.waiting();
                 // The call may have raised the limit: those before it are offered what is free.
                 shard.hand_over(state, at);
                 return Some(Answer::Queued(position));
@@ -350,7 +357,7 @@ impl Store for MemoryStore {
             return Some(Answer::Cancelled(Standing::default(), 0));
         };
         let row = state.table.get_mut(at)?;
-        let position = row.queue.leave(ticket);
+        let position = row.waiters().map_or(0, |queue| queue.leave(ticket));
         let standing = row.standing(self.shared.processes);
         state.table.settle(at, self.shared.clock.coarse_ns());
         Some(Answer::Cancelled(standing, position))
@@ -456,12 +463,7 @@ impl Store for MemoryStore {
         let spot = self.spot(&key);
         let state = self.shard(spot.shard).lock();
         let row = state.table.get(state.table.find(spot.hash, &key)?)?;
-        Some(KeyStats {
-            counters: row.ledger.counters,
-            peak: row.peak,
-            mean_hold: row.mean_hold(),
-            waits: row.ledger.wait_times(),
-        })
+        Some(row.stats())
     }
 
     fn scope_stats(&self, scope: &str) -> ScopeStats {
@@ -473,7 +475,7 @@ impl Store for MemoryStore {
                 sum.fold(forgotten);
             }
             for row in state.table.rows().filter(|row| *row.scope == *scope) {
-                sum.fold(&row.ledger);
+                row.fold_into(&mut sum);
             }
         }
         ScopeStats {
@@ -495,7 +497,7 @@ impl Store for MemoryStore {
         let spot = self.spot(&key);
         let mut state = self.shard(spot.shard).lock();
         let ledger = match state.table.find(spot.hash, &key) {
-            Some(at) => state.table.get_mut(at).map(|row| &mut row.ledger),
+            Some(at) => state.table.get_mut(at).map(Row::ledger),
             None => state.table.scope_ledger(key.scope),
         };
         let Some(ledger) = ledger else { return };

@@ -4,112 +4,155 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrayvec::ArrayString;
-
 use super::holders::Holders;
+use super::name::Name;
 use super::queue::Queue;
 use crate::error::{Error, ErrorKind};
 use crate::slots::ask::Ask;
 use crate::slots::key::Key;
 use crate::slots::limit::Limit;
 use crate::slots::outcome::{Outcome, Standing};
-use crate::slots::stats::Ledger;
+use crate::slots::stats::{KeyStats, Ledger};
 use crate::slots::store::Refused;
 
 /// Holds from which on a mean is told.
-const SAMPLES: u32 = 8;
+const SAMPLES: u8 = 8;
 /// A hold weighs one part in so many in the mean.
 const WEIGHT: i64 = 8;
 
-/// Longest id that a row holds in place.
-const SHORT: usize = 40;
-
-/// A key. On cache lines of its own; what each try and each release writes is on the first two.
-#[repr(C, align(128))]
+/// A key: on three cache lines, of which a try and a release write the first two.
+#[repr(C, align(64))]
 pub(super) struct Row {
     pub(super) holders: Holders,
-    holds: u32,
+    mean_hold_ns: i64,
+    pub(super) idle_since_ns: u64,
+    granted: u64,
+    pub(super) hash: u64,
+    /// Neighbours on the list of idle rows; meaningless while it is not on it.
+    pub(super) prev: u32,
+    pub(super) next: u32,
+    pub(super) peak: u32,
+    /// How many holds the mean is of, up to [`SAMPLES`].
+    holds: u8,
     pub(super) is_idle: bool,
     /// On the list of idle rows. Some rows in use are: see [`super::table`].
     pub(super) is_listed: bool,
-    mean_hold_ns: i64,
-    pub(super) idle_since_ns: u64,
-    /// Neighbours on that list; meaningless while it is not on it.
-    pub(super) prev: u32,
-    pub(super) next: u32,
     pub(super) is_closed: bool,
-    pub(super) peak: u32,
     /// What the latest call that named a limit said.
     call_limit: Option<Limit>,
     /// What was set on the key, which wins.
     set_limit: Option<Limit>,
-    pub(super) hash: u64,
+    /// From the first wait or refusal on.
+    more: Option<Box<More>>,
     pub(super) scope: Arc<str>,
-    id: Id,
-    pub(super) queue: Queue,
-    pub(super) ledger: Ledger,
+    id: Name,
 }
 
-enum Id {
-    Short(ArrayString<SHORT>),
-    Long(Box<str>),
-}
-
-impl Id {
-    fn new(id: &str) -> Self {
-        ArrayString::from(id).map_or_else(|_| Self::Long(id.into()), Self::Short)
-    }
-
-    #[inline]
-    fn as_str(&self) -> &str {
-        match self {
-            Self::Short(id) => id,
-            Self::Long(id) => id,
-        }
-    }
+/// What a key has that somebody waited for, or was refused.
+#[derive(Default)]
+struct More {
+    queue: Queue,
+    ledger: Ledger,
 }
 
 impl Row {
     pub(super) fn new(hash: u64, scope: Arc<str>, id: &str) -> Self {
         Self {
             holders: Holders::new(),
-            peak: 0,
-            holds: 0,
             mean_hold_ns: 0,
             idle_since_ns: 0,
+            granted: 0,
+            hash,
             prev: u32::MAX,
             next: u32::MAX,
+            peak: 0,
+            holds: 0,
             is_idle: false,
             is_listed: false,
             is_closed: false,
             call_limit: None,
             set_limit: None,
-            hash,
+            more: None,
             scope,
-            id: Id::new(id),
-            queue: Queue::default(),
-            ledger: Ledger::default(),
+            id: Name::new(id),
         }
     }
 
     /// Makes a forgotten row that of another key: as new, in the same memory.
     pub(super) fn renew(&mut self, hash: u64, scope: &Arc<str>, id: &str) {
         self.holders.clear();
+        self.mean_hold_ns = 0;
+        self.granted = 0;
+        self.hash = hash;
         self.peak = 0;
         self.holds = 0;
-        self.mean_hold_ns = 0;
         self.is_idle = false;
         self.is_listed = false;
         self.is_closed = false;
         self.call_limit = None;
         self.set_limit = None;
-        self.hash = hash;
+        self.more = None;
         if !Arc::ptr_eq(&self.scope, scope) {
             self.scope = scope.clone();
         }
-        self.id = Id::new(id);
-        self.queue = Queue::default();
-        self.ledger = Ledger::default();
+        self.id = Name::new(id);
+    }
+
+    /// Gives back what is large.
+    pub(super) fn forget_more(&mut self) {
+        self.more = None;
+    }
+
+    /// How many wait.
+    #[inline]
+    pub(super) fn waiting(&self) -> u32 {
+        self.more.as_ref().map_or(0, |more| more.queue.len())
+    }
+
+    /// Whether anybody waits who gets offers: then a newcomer does not overtake.
+    #[inline]
+    pub(super) fn is_awaited(&self) -> bool {
+        let more = self.more.as_ref();
+        more.is_some_and(|more| more.queue.is_awake())
+    }
+
+    /// Since when the first has waited.
+    #[inline]
+    pub(super) fn oldest_wait_ns(&self) -> Option<u64> {
+        self.more.as_ref()?.queue.oldest_ns()
+    }
+
+    /// Those who wait, if there ever were any.
+    pub(super) fn waiters(&mut self) -> Option<&mut Queue> {
+        Some(&mut self.more.as_mut()?.queue)
+    }
+
+    pub(super) fn queue(&mut self) -> &mut Queue {
+        &mut self.more.get_or_insert_default().queue
+    }
+
+    /// What is counted, other than what was granted.
+    pub(super) fn ledger(&mut self) -> &mut Ledger {
+        &mut self.more.get_or_insert_default().ledger
+    }
+
+    /// Adds what was counted to a sum.
+    pub(super) fn fold_into(&self, sum: &mut Ledger) {
+        sum.counters.granted += self.granted;
+        if let Some(more) = &self.more {
+            sum.fold(&more.ledger);
+        }
+    }
+
+    pub(super) fn stats(&self) -> KeyStats {
+        let mut sum = Ledger::default();
+        self.fold_into(&mut sum);
+        KeyStats {
+            counters: sum.counters,
+            peak: self.peak,
+            mean_hold: self.mean_hold(),
+            waits: sum.wait_times(),
+        }
     }
 
     pub(super) fn key(&self) -> Key<'_> {
@@ -125,7 +168,7 @@ impl Row {
     #[inline]
     pub(super) fn is_unused(&self) -> bool {
         self.holders.is_unused()
-            && self.queue.len() == 0
+            && self.waiting() == 0
             && self.set_limit.is_none()
             && !self.is_closed
     }
@@ -140,7 +183,7 @@ impl Row {
     pub(super) fn learn_limit(&mut self, limit: Option<Limit>) {
         if limit.is_some() && limit != self.call_limit {
             if self.call_limit.is_some() {
-                self.ledger.counters.limit_changes += 1;
+                self.ledger().counters.limit_changes += 1;
             }
             self.call_limit = limit;
         }
@@ -149,7 +192,7 @@ impl Row {
     /// Sets a limit that wins over those of calls, or `None`.
     pub(super) fn set_limit(&mut self, limit: Option<Limit>) {
         if self.set_limit != limit {
-            self.ledger.counters.limit_changes += 1;
+            self.ledger().counters.limit_changes += 1;
             self.set_limit = limit;
         }
     }
@@ -173,15 +216,21 @@ impl Row {
         if self.limit().is_none() {
             return Err(Outcome::Invalid);
         }
-        if self.queue.is_awake() || !self.has_room(processes) {
+        if self.is_awaited() || !self.has_room(processes) {
             return Err(Outcome::Busy);
         }
         Ok(())
     }
 
+    /// Counts a unit that was given.
+    #[inline]
+    pub(super) fn count_granted(&mut self) {
+        self.granted += 1;
+    }
+
     /// Notes one more unit in use.
     #[inline]
-    pub(super) fn count_peak(&mut self) {
+    pub(super) fn count_in(&mut self) {
         if self.holders.len() > self.peak {
             self.peak = self.holders.len();
         }
@@ -196,7 +245,7 @@ impl Row {
         } else {
             self.mean_hold_ns += (hold_ns - self.mean_hold_ns) / WEIGHT;
         }
-        self.holds = self.holds.saturating_add(1);
+        self.holds = SAMPLES.min(self.holds + 1);
     }
 
     pub(super) fn mean_hold(&self) -> Option<Duration> {
@@ -208,7 +257,7 @@ impl Row {
         Standing {
             limit: self.limit().map(|limit| limit.share(processes)),
             in_use: self.holders.len(),
-            waiting: self.queue.len(),
+            waiting: self.waiting(),
             mean_hold: self.mean_hold(),
         }
     }
@@ -222,7 +271,7 @@ impl Row {
         processes: NonZeroU32,
     ) -> Refused {
         if is_final {
-            self.ledger.counters.count(outcome);
+            self.ledger().counters.count(outcome);
         }
         let cause = (outcome == Outcome::Invalid).then(|| {
             Error::fixed(
@@ -239,3 +288,5 @@ impl Row {
         }
     }
 }
+
+const _: () = assert!(size_of::<Row>() == 192 && size_of::<Holders>() == 64);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 
-use super::holders::{Leavings, Removed};
+use super::holders::{Extra, Removed};
 use super::row::Row;
 use super::table::Table;
 use crate::bell::Source;
@@ -133,16 +133,16 @@ impl Shard {
         let Some(this) = self.this.upgrade() else {
             return false;
         };
-        while row.queue.is_awake() && row.has_room(self.shared.processes) {
+        while row.is_awaited() && row.has_room(self.shared.processes) {
             if rings.is_full() {
                 return true;
             }
-            let Some(ticket) = row.queue.next() else {
+            let Some(ticket) = row.queue().next() else {
                 return false;
             };
             let now_ns = self.shared.clock.coarse_ns();
-            let label = label_of(ticket.label());
-            let token = add_holder(row, at, last_generation, now_ns, label);
+            let extra = Extra::of_label(ticket.label());
+            let token = add_holder(row, at, last_generation, now_ns, extra);
             if ticket.offer(&this.grant(token)) {
                 rings.push(ticket);
             } else {
@@ -169,13 +169,13 @@ impl Shard {
             return;
         }
         let (_, leavings) = row.holders.remove(entry, generation);
-        row.ledger.counters.lapsed_offers += 1;
+        row.ledger().counters.lapsed_offers += 1;
         let refused = (is_closed || row.is_closed).then(|| {
             let outcome = crate::slots::Outcome::Closed;
             row.refuse(outcome, false, self.shared.processes)
         });
         if refused.is_none() {
-            row.queue.put_back(ticket);
+            row.queue().put_back(ticket);
         }
         self.hand_over(state, at);
         drop(leavings);
@@ -197,7 +197,7 @@ impl Shard {
         let Some(watch) = row.holders.lose(token.entry, token.generation, reason) else {
             return false;
         };
-        row.ledger.counters.lost += 1;
+        row.ledger().counters.lost += 1;
         self.hand_over(state, token.row);
         if let Some(source) = watch {
             std::task::Wake::wake(source);
@@ -224,13 +224,13 @@ impl Shard {
             Removed::Lost => Released::Lost,
             Removed::Unknown => return Released::Already,
         };
-        if row.queue.is_awake() {
+        if row.is_awaited() {
             self.hand_over(state, token.row);
         } else {
             state.table.settle(token.row, now_ns);
             drop(state);
         }
-        drop::<Leavings>(leavings);
+        drop(leavings);
         answer
     }
 
@@ -243,16 +243,21 @@ impl Shard {
 impl ShardState {
     /// Adds a holder to a row that has room.
     #[inline]
-    pub(super) fn take(&mut self, at: u32, now_ns: u64, label: Option<Box<str>>) -> Option<Token> {
+    pub(super) fn take(
+        &mut self,
+        at: u32,
+        now_ns: u64,
+        extra: Option<Box<Extra>>,
+    ) -> Option<Token> {
         self.table.begin_use(at);
         let row = self.table.get_mut(at)?;
-        row.ledger.counters.granted += 1;
+        row.count_granted();
         Some(add_holder(
             row,
             at,
             &mut self.last_generation,
             now_ns,
-            label,
+            extra,
         ))
     }
 
@@ -264,7 +269,7 @@ impl ShardState {
         ask: &Ask<'_>,
         shared: &Shared,
         now_ns: u64,
-        label: Option<Box<str>>,
+        extra: Option<Box<Extra>>,
     ) -> Result<Token, crate::slots::Outcome> {
         let Self {
             is_closed: false,
@@ -279,8 +284,8 @@ impl ShardState {
         };
         row.admit(ask, shared.processes)?;
         *idle -= usize::from(std::mem::take(&mut row.is_idle));
-        row.ledger.counters.granted += 1;
-        Ok(add_holder(row, at, last_generation, now_ns, label))
+        row.count_granted();
+        Ok(add_holder(row, at, last_generation, now_ns, extra))
     }
 
     /// Takes over what a call says of the limit, and whether a newcomer gets a unit.
@@ -301,25 +306,19 @@ impl ShardState {
     }
 }
 
-/// Copied before the lock is taken, where that can be.
-#[inline]
-pub(super) fn label_of(label: &str) -> Option<Box<str>> {
-    (!label.is_empty()).then(|| label.into())
-}
-
 #[inline]
 fn add_holder(
     row: &mut Row,
     at: u32,
     last_generation: &mut u32,
     now_ns: u64,
-    label: Option<Box<str>>,
+    extra: Option<Box<Extra>>,
 ) -> Token {
     // Never 0, which is a free entry's.
     *last_generation = last_generation.wrapping_add(1).max(1);
     let generation = *last_generation;
-    let entry = row.holders.add(generation, now_ns, label);
-    row.count_peak();
+    let entry = row.holders.add(generation, now_ns, extra);
+    row.count_in();
     Token {
         row: at,
         entry,
@@ -392,6 +391,6 @@ impl Lessor for Shard {
     }
 
     fn count_leak(&self, token: Token) {
-        self.with_row(token, |row| row.ledger.counters.leaked += 1);
+        self.with_row(token, |row| row.ledger().counters.leaked += 1);
     }
 }

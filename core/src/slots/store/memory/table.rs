@@ -233,13 +233,13 @@ impl Table {
             return;
         };
         if let Some(ledger) = self.scopes.get_mut(&row.scope) {
-            ledger.fold(&row.ledger);
+            row.fold_into(ledger);
         }
         if let Ok(entry) = self.index.find_entry(row.hash, |&(_, known)| known == at) {
             entry.remove();
         }
         self.free.push(at);
-        row.ledger.waits = None; // the one part that is large
+        row.forget_more();
         self.spare = Some(row);
         self.shrink();
     }
