@@ -13,14 +13,16 @@ use crate::slots::slot::LostReason;
 const NONE: u32 = u32::MAX;
 
 /// The set. Its first place is its own, the others are a vector's. Small, because each try and each release writes to
-/// it: one cache line, as long as one holds.
+/// it.
+#[repr(C)]
 pub(super) struct Holders {
     first: Entry,
-    others: Option<Box<Others>>,
     free: u32,
     oldest: u32,
     newest: u32,
     held: u32,
+    // What follows is not written as long as one holds.
+    others: Option<Box<Others>>,
     lost: u32,
 }
 
@@ -69,6 +71,9 @@ pub(super) enum Removed {
 }
 
 impl Holders {
+    /// How many bytes at the beginning are written as long as one holds.
+    pub(super) const HOT: usize = std::mem::offset_of!(Self, others);
+
     pub(super) const fn new() -> Self {
         Self {
             first: Entry::FREE,

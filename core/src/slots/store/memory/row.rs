@@ -19,24 +19,22 @@ use crate::slots::store::Refused;
 const SAMPLES: u8 = 8;
 /// A hold weighs one part in so many in the mean.
 const WEIGHT: i64 = 8;
+/// Means are kept in parts of 10 µs: up to 11.9 hours.
+const MEAN_NS: u64 = 10_000;
+/// Idle times are kept in parts of 65.5 µs, as a power of two of nanoseconds.
+const IDLE_SHIFT: u32 = 16;
 
-/// A key: on three cache lines, of which a try and a release write the first two.
+/// A key. Each try and each release writes to one cache line of it, as long as one holds: the tally and the beginning of
+/// the holders.
 #[repr(C, align(64))]
 pub(super) struct Row {
+    tally: Tally,
     pub(super) holders: Holders,
-    mean_hold_ns: i64,
-    pub(super) idle_since_ns: u64,
-    granted: u64,
     pub(super) hash: u64,
     /// Neighbours on the list of idle rows; meaningless while it is not on it.
     pub(super) prev: u32,
     pub(super) next: u32,
-    pub(super) peak: u32,
-    /// How many holds the mean is of, up to [`SAMPLES`].
-    holds: u8,
-    pub(super) is_idle: bool,
-    /// On the list of idle rows. Some rows in use are: see [`super::table`].
-    pub(super) is_listed: bool,
+    peak: u32,
     pub(super) is_closed: bool,
     /// What the latest call that named a limit said.
     call_limit: Option<Limit>,
@@ -46,6 +44,21 @@ pub(super) struct Row {
     more: Option<Box<More>>,
     pub(super) scope: Arc<str>,
     id: Name,
+}
+
+const _: () = assert!(size_of::<Tally>() + Holders::HOT <= 64 && size_of::<Row>() == 192);
+
+/// What each use of a key changes.
+#[derive(Default)]
+struct Tally {
+    mean_hold: u32,
+    /// Of what was granted, the part that is not in the ledger yet.
+    granted: u32,
+    idle_since: u32,
+    /// How many holds the mean is of, up to [`SAMPLES`].
+    holds: u8,
+    is_idle: bool,
+    is_listed: bool,
 }
 
 /// What a key has that somebody waited for, or was refused.
@@ -58,17 +71,12 @@ struct More {
 impl Row {
     pub(super) fn new(hash: u64, scope: Arc<str>, id: &str) -> Self {
         Self {
+            tally: Tally::default(),
             holders: Holders::new(),
-            mean_hold_ns: 0,
-            idle_since_ns: 0,
-            granted: 0,
             hash,
             prev: u32::MAX,
             next: u32::MAX,
             peak: 0,
-            holds: 0,
-            is_idle: false,
-            is_listed: false,
             is_closed: false,
             call_limit: None,
             set_limit: None,
@@ -80,14 +88,10 @@ impl Row {
 
     /// Makes a forgotten row that of another key: as new, in the same memory.
     pub(super) fn renew(&mut self, hash: u64, scope: &Arc<str>, id: &str) {
+        self.tally = Tally::default();
         self.holders.clear();
-        self.mean_hold_ns = 0;
-        self.granted = 0;
         self.hash = hash;
         self.peak = 0;
-        self.holds = 0;
-        self.is_idle = false;
-        self.is_listed = false;
         self.is_closed = false;
         self.call_limit = None;
         self.set_limit = None;
@@ -138,7 +142,7 @@ impl Row {
 
     /// Adds what was counted to a sum.
     pub(super) fn fold_into(&self, sum: &mut Ledger) {
-        sum.counters.granted += self.granted;
+        sum.counters.granted += u64::from(self.tally.granted);
         if let Some(more) = &self.more {
             sum.fold(&more.ledger);
         }
@@ -225,7 +229,51 @@ impl Row {
     /// Counts a unit that was given.
     #[inline]
     pub(super) fn count_granted(&mut self) {
-        self.granted += 1;
+        match self.tally.granted.checked_add(1) {
+            Some(granted) => self.tally.granted = granted,
+            None => self.carry_granted(),
+        }
+    }
+
+    #[cold]
+    fn carry_granted(&mut self) {
+        self.ledger().counters.granted += u64::from(u32::MAX) + 1;
+        self.tally.granted = 0;
+    }
+
+    /// In use again. Whether it was idle.
+    #[inline]
+    pub(super) fn leave_idle(&mut self) -> bool {
+        std::mem::take(&mut self.tally.is_idle)
+    }
+
+    /// Idle from now on.
+    #[inline]
+    pub(super) fn begin_idle(&mut self, now_ns: u64) {
+        self.tally.is_idle = true;
+        self.tally.idle_since = (now_ns >> IDLE_SHIFT) as u32;
+    }
+
+    #[inline]
+    pub(super) const fn is_idle(&self) -> bool {
+        self.tally.is_idle
+    }
+
+    /// For how long it has been idle, at least, and at most 131 µs longer. After 78 hours it begins anew.
+    pub(super) fn idle_ns(&self, now_ns: u64) -> u64 {
+        let now = (now_ns >> IDLE_SHIFT) as u32;
+        let parts = now.wrapping_sub(self.tally.idle_since).saturating_sub(1);
+        u64::from(parts) << IDLE_SHIFT
+    }
+
+    /// Whether it is on the list of idle rows. Some rows in use are: see [`super::table`].
+    #[inline]
+    pub(super) const fn is_listed(&self) -> bool {
+        self.tally.is_listed
+    }
+
+    pub(super) const fn set_listed(&mut self, is_listed: bool) {
+        self.tally.is_listed = is_listed;
     }
 
     /// Notes one more unit in use.
@@ -239,18 +287,20 @@ impl Row {
     /// Takes a finished hold into the mean.
     #[inline]
     pub(super) fn learn_hold(&mut self, hold_ns: u64) {
-        let hold_ns = i64::try_from(hold_ns).unwrap_or(i64::MAX);
-        if self.holds == 0 {
-            self.mean_hold_ns = hold_ns;
+        let tally = &mut self.tally;
+        let hold = u32::try_from(hold_ns / MEAN_NS).unwrap_or(u32::MAX);
+        if tally.holds == 0 {
+            tally.mean_hold = hold;
         } else {
-            self.mean_hold_ns += (hold_ns - self.mean_hold_ns) / WEIGHT;
+            let step = (i64::from(hold) - i64::from(tally.mean_hold)) / WEIGHT;
+            tally.mean_hold = tally.mean_hold.saturating_add_signed(step as i32);
         }
-        self.holds = SAMPLES.min(self.holds + 1);
+        tally.holds = SAMPLES.min(tally.holds + 1);
     }
 
     pub(super) fn mean_hold(&self) -> Option<Duration> {
-        let mean = Duration::from_nanos(self.mean_hold_ns.unsigned_abs());
-        (self.holds >= SAMPLES).then_some(mean)
+        let mean = Duration::from_nanos(u64::from(self.tally.mean_hold) * MEAN_NS);
+        (self.tally.holds >= SAMPLES).then_some(mean)
     }
 
     pub(super) fn standing(&self, processes: NonZeroU32) -> Standing {
@@ -288,5 +338,3 @@ impl Row {
         }
     }
 }
-
-const _: () = assert!(size_of::<Row>() == 192 && size_of::<Holders>() == 64);

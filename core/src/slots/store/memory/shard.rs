@@ -283,7 +283,7 @@ impl ShardState {
             return Err(crate::slots::Outcome::Closed);
         };
         row.admit(ask, shared.processes)?;
-        *idle -= usize::from(std::mem::take(&mut row.is_idle));
+        *idle -= usize::from(row.leave_idle());
         row.count_granted();
         Ok(add_holder(row, at, last_generation, now_ns, extra))
     }

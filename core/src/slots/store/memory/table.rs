@@ -146,10 +146,7 @@ impl Table {
     /// The row is about to be used.
     #[inline]
     pub(super) fn begin_use(&mut self, at: u32) {
-        if let Some(row) = self.get_mut(at)
-            && row.is_idle
-        {
-            row.is_idle = false;
+        if self.get_mut(at).is_some_and(Row::leave_idle) {
             self.idle -= 1;
         }
     }
@@ -159,16 +156,15 @@ impl Table {
     pub(super) fn settle(&mut self, at: u32, now_ns: u64) {
         let newest = self.newest_idle;
         let Some(row) = self.get_mut(at) else { return };
-        if row.is_unused() == row.is_idle {
+        if row.is_unused() == row.is_idle() {
             return;
         }
-        if row.is_idle {
+        if row.is_idle() {
             self.begin_use(at);
             return;
         }
-        row.is_idle = true;
-        row.idle_since_ns = now_ns;
-        if !row.is_listed || newest != at {
+        row.begin_idle(now_ns);
+        if !row.is_listed() || newest != at {
             self.move_to_end(at);
         }
         self.idle += 1;
@@ -181,7 +177,7 @@ impl Table {
         self.unlist(at);
         let newest = self.newest_idle;
         let Some(row) = self.get_mut(at) else { return };
-        row.is_listed = true;
+        row.set_listed(true);
         row.prev = newest;
         row.next = NONE;
         match self.get_mut(newest) {
@@ -194,9 +190,10 @@ impl Table {
     /// Takes a row off the list, if it is on it.
     fn unlist(&mut self, at: u32) {
         let Some(row) = self.get_mut(at) else { return };
-        if !std::mem::take(&mut row.is_listed) {
+        if !row.is_listed() {
             return;
         }
+        row.set_listed(false);
         let (prev, next) = (row.prev, row.next);
         match self.get_mut(prev) {
             Some(prev) => prev.next = next,
@@ -212,12 +209,12 @@ impl Table {
     pub(super) fn forget(&mut self, now_ns: u64) {
         let mut oldest_ns = now_ns;
         while let Some(oldest) = self.get(self.oldest_idle) {
-            if !oldest.is_idle {
+            if !oldest.is_idle() {
                 self.unlist(self.oldest_idle); // it comes to the end when it is idle
                 continue;
             }
-            oldest_ns = oldest.idle_since_ns;
-            let age_ns = now_ns.saturating_sub(oldest_ns);
+            let age_ns = oldest.idle_ns(now_ns);
+            oldest_ns = now_ns.saturating_sub(age_ns);
             if self.idle <= self.max_idle && age_ns <= self.max_idle_ns {
                 break;
             }
