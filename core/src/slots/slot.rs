@@ -365,14 +365,19 @@ impl Slot {
 impl Drop for Slot {
     #[inline]
     fn drop(&mut self) {
-        if self.watch.get().is_some() {
+        // Relaxed: nobody else has it any more.
+        let state = self.state.load(Ordering::Relaxed);
+        if state & WATCHED != 0 {
             self.detach();
         }
-        if self.grants.is_empty() || self.is_released() {
+        if state & RELEASED != 0 {
             return;
         }
         if self.is_here() {
-            self.release();
+            if let Some(joined) = self.joined.get() {
+                joined.release();
+            }
+            self.grants.release();
         } else {
             // A forked child: the locks may be held by threads that do not exist here, and a reference that is given
             // up here could be the last one of something that has a lock in it.
