@@ -38,6 +38,11 @@ impl Row {
             None => false,
         }
     }
+
+    /// Whether anybody waits who gets offers.
+    fn is_awaited(&self) -> bool {
+        self.queue.iter().any(|(_, dormant)| !dormant)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +155,7 @@ impl Model {
         }
         row.counters.limit_changes += u64::from(row.call.is_some_and(|before| before != limit));
         row.call = Some(limit);
-        if row.queue.iter().any(|(_, dormant)| !dormant) || !row.has_room() {
+        if row.is_awaited() || !row.has_room() {
             return Err(Outcome::Busy);
         }
         Ok(())
@@ -158,14 +163,24 @@ impl Model {
 
     pub fn try_all(&mut self, call: usize, limit: u32, is_final: bool) -> Tried {
         let asks = asks(call, limit);
-        for &ask in &asks {
-            if let Err(outcome) = self.admit(ask) {
-                if is_final || outcome != Outcome::Busy {
-                    count(&mut self.rows[ask.0].counters, outcome);
-                }
-                self.hand_over(ask.0);
-                return Err((outcome, ask.0));
+        let mut anew = asks.len();
+        while let Some((key, outcome)) = asks
+            .iter()
+            .find_map(|&ask| Some((ask.0, self.admit(ask).err()?)))
+        {
+            let row = &self.rows[key];
+            let may_fit = outcome == Outcome::Busy && row.is_awaited() && row.has_room();
+            if may_fit && anew > 0 {
+                // The call raised the limit: first those who wait, then itself.
+                anew -= 1;
+                self.hand_over(key);
+                continue;
             }
+            if is_final || outcome != Outcome::Busy {
+                count(&mut self.rows[key].counters, outcome);
+            }
+            self.hand_over(key);
+            return Err((outcome, key));
         }
         Ok(asks.iter().map(|&(key, _)| self.take(key)).collect())
     }

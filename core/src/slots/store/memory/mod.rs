@@ -104,7 +104,7 @@ impl MemoryStore {
         label: &str,
         is_final: bool,
     ) -> Result<Grant, Box<Refused>> {
-        let label = Extra::of_label(label);
+        let extra = Extra::of_label(label);
         let now_ns = self.shared.clock.coarse_ns();
         let spot = self.spot(&ask.key);
         let shard = self.shard(spot.shard);
@@ -112,8 +112,38 @@ impl MemoryStore {
         let lessor = shard.clone();
         let mut state = shard.lock();
         let at = state.table.find_or_add(spot.hash, &ask.key);
-        match state.admit_and_take(at, ask, &self.shared, now_ns, label) {
+        match state.admit_and_take(at, ask, &self.shared, now_ns, extra) {
             Ok(token) => Ok(Grant { lessor, token }),
+            Err(Outcome::Busy) if self.has_unoffered(&state, at) => {
+                shard.hand_over(state, at);
+                self.try_behind(ask, label, is_final)
+            }
+            Err(outcome) => Err(Box::new(self.refuse(shard, state, at, outcome, is_final))),
+        }
+    }
+
+    /// Whether there is room that those who wait have not been offered yet: the call itself raised the limit.
+    fn has_unoffered(&self, state: &ShardState, at: u32) -> bool {
+        let row = state.table.get(at);
+        row.is_some_and(|row| row.is_awaited() && row.has_room(self.shared.processes))
+    }
+
+    /// A try again, after those who waited were offered what they could be.
+    #[cold]
+    fn try_behind(
+        &self,
+        ask: &Ask<'_>,
+        label: &str,
+        is_final: bool,
+    ) -> Result<Grant, Box<Refused>> {
+        let extra = Extra::of_label(label);
+        let now_ns = self.shared.clock.coarse_ns();
+        let spot = self.spot(&ask.key);
+        let shard = self.shard(spot.shard);
+        let mut state = shard.lock();
+        let at = state.table.find_or_add(spot.hash, &ask.key);
+        match state.admit_and_take(at, ask, &self.shared, now_ns, extra) {
+            Ok(token) => Ok(shard.grant(token)),
             Err(outcome) => Err(Box::new(self.refuse(shard, state, at, outcome, is_final))),
         }
     }
@@ -155,8 +185,9 @@ impl MemoryStore {
         locked
     }
 
-    /// Several keys: all or none, in one step.
-    fn try_several(&self, call: &TryAll<'_, '_>) -> Result<Grants, Refused> {
+    /// Several keys: all or none, in one step. As often anew as there may be keys whose limit the call has raised, each
+    /// time after those who wait for one of them.
+    fn try_several(&self, call: &TryAll<'_, '_>, anew: usize) -> Result<Grants, Refused> {
         let spots: ArrayVec<Spot, MAX_KEYS> =
             call.asks.iter().map(|ask| self.spot(&ask.key)).collect();
         let mut labels: ArrayVec<Option<Box<Extra>>, MAX_KEYS> = call
@@ -180,6 +211,9 @@ impl MemoryStore {
             }
         }
         if let Some((number, at, outcome)) = refusal {
+            let may_fit = outcome == Outcome::Busy
+                && anew > 0
+                && state_of(&mut locked, number).is_some_and(|state| self.has_unoffered(state, at));
             for (spot, &row) in spots.iter().zip(&rows) {
                 if let Some(state) = state_of(&mut locked, spot.shard) {
                     state.table.settle(row, now_ns);
@@ -187,6 +221,10 @@ impl MemoryStore {
             }
             drop(locked);
             let shard = self.shard(number);
+            if may_fit {
+                shard.hand_over(shard.lock(), at);
+                return self.try_several(call, anew - 1);
+            }
             return Err(self.refuse(shard, shard.lock(), at, outcome, call.is_final));
         }
         let mut tokens = ArrayVec::<(usize, Token), MAX_KEYS>::new();
@@ -295,7 +333,7 @@ impl Store for MemoryStore {
                 .try_one(ask, call.label, call.is_final)
                 .map(Grants::one)
                 .map_err(|refused| *refused),
-            _ => self.try_several(call),
+            _ => self.try_several(call, call.asks.len()),
         })
     }
 
