@@ -9,9 +9,9 @@ use std::time::Duration;
 use loom::future::block_on;
 use loom::thread;
 
+use super::step::Step;
 use super::store::{CLAIM, Ticket};
 use super::wait::Wait;
-use super::wait_core::Step;
 use super::{
     Ask, Key, Limit, Outcome, PoolOptions, Refusal, Released, Slot, SlotPool, WaitOptions,
 };

@@ -10,6 +10,8 @@ use super::ask::MAX_KEYS;
 use super::key::OwnedKey;
 use super::leak::LeakNode;
 use super::load::Holder;
+use super::lost_reason::LostReason;
+use super::released::Released;
 use super::store::{Grant, Grants};
 use crate::bell::{Bell, Parked, Source};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,60 +43,6 @@ const JOINED: u8 = 2;
 const WATCHED: u8 = 4;
 /// A thread is blocked until it is lost.
 const AWAITED: u8 = 8;
-
-/// What a release came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Released {
-    /// It was held, and is free now.
-    Released,
-    /// It was released before.
-    Already,
-    /// It was lost before; the rest of it is free now.
-    Lost,
-}
-
-impl Released {
-    /// The stable name, in snake case.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Released => "released",
-            Self::Already => "already",
-            Self::Lost => "lost",
-        }
-    }
-
-    pub(super) fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Lost, _) | (_, Self::Lost) => Self::Lost,
-            (Self::Released, _) | (_, Self::Released) => Self::Released,
-            _ => Self::Already,
-        }
-    }
-}
-
-/// Why a slot was lost. The work that it was for may still be running: nothing of the host's is cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LostReason {
-    /// Its lease ended, because nobody renewed it in time.
-    Expired,
-    /// Somebody took it away ([`super::SlotPool::force`]).
-    Forced,
-    /// The store forgot it.
-    Store,
-}
-
-impl LostReason {
-    /// The stable name, in snake case.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::Forced => "forced",
-            Self::Store => "store",
-        }
-    }
-}
 
 impl Slot {
     #[inline]

@@ -23,10 +23,11 @@ use super::ask::Ask;
 use super::key::{Key, OwnedKey};
 use super::limit::Limit;
 use super::load::{Holder, HolderId, Load};
+use super::lost_reason::LostReason;
 use super::outcome::{Outcome, Standing};
+use super::released::Released;
 use super::reply::Reply;
 use super::shared::Shared;
-use super::slot::{LostReason, Released};
 use super::stats::{KeyStats, ScopeStats};
 use crate::bell::Source;
 use crate::error::Error;
@@ -120,11 +121,6 @@ impl Grants {
             first: Some(grant),
             rest: None,
         }
-    }
-
-    #[inline]
-    pub(super) const fn is_empty(&self) -> bool {
-        self.first.is_none()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -6,8 +6,9 @@ use super::FaultStore;
 use crate::bell::Source;
 use crate::slots::key::OwnedKey;
 use crate::slots::load::Holder;
+use crate::slots::lost_reason::LostReason;
+use crate::slots::released::Released;
 use crate::slots::shared::Shared;
-use crate::slots::slot::{LostReason, Released};
 use crate::slots::store::{Grant, Lessor, Token};
 use crate::sync::{AtomicBool, Ordering};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::name::Name;
 use crate::bell::Source;
-use crate::slots::slot::LostReason;
+use crate::slots::lost_reason::LostReason;
 
 /// No entry.
 const NONE: u32 = u32::MAX;

@@ -4,20 +4,17 @@
 //! shards, by their number. Nobody is woken and no host's code runs under one.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use arrayvec::ArrayVec;
 
-use super::holders::{Extra, Removed};
+use super::holders::Extra;
 use super::row::Row;
 use super::table::Table;
-use crate::bell::Source;
 use crate::slots::ask::Ask;
-use crate::slots::key::OwnedKey;
-use crate::slots::load::{Holder, HolderId};
+use crate::slots::load::HolderId;
+use crate::slots::lost_reason::LostReason;
 use crate::slots::shared::Shared;
-use crate::slots::slot::{LostReason, Released};
-use crate::slots::store::{Grant, Lessor, Ticket, Token};
+use crate::slots::store::{Grant, Ticket, Token};
 use crate::sync::{Mutex, MutexGuard};
 
 /// How often a thread looks for the lock before it sleeps: some microseconds in all.
@@ -34,7 +31,7 @@ pub(super) type Rings = ArrayVec<Arc<dyn Ticket>, OFFERS>;
 pub(super) struct Shard {
     /// First, beside the count of references: each try counts one while it has the lock, and finds both on one line.
     state: Mutex<ShardState>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     this: Weak<Self>,
     /// Keeps the lines of another shard, or of anything else, apart.
     _apart: [u64; 16],
@@ -204,40 +201,6 @@ impl Shard {
         }
         true
     }
-
-    /// Frees a unit; as a hold that ended, it counts in the mean.
-    #[inline]
-    fn free(&self, token: Token, is_hold: bool) -> Released {
-        let now_ns = self.shared.clock.coarse_ns();
-        let mut state = self.lock();
-        let Some(row) = state.table.get_mut(token.row) else {
-            return Released::Already;
-        };
-        let (removed, leavings) = row.holders.remove(token.entry, token.generation);
-        let answer = match removed {
-            Removed::Held(since_ns) => {
-                if is_hold {
-                    row.learn_hold(now_ns.saturating_sub(since_ns));
-                }
-                Released::Released
-            }
-            Removed::Lost => Released::Lost,
-            Removed::Unknown => return Released::Already,
-        };
-        if row.is_awaited() {
-            self.hand_over(state, token.row);
-        } else {
-            state.table.settle(token.row, now_ns);
-            drop(state);
-        }
-        drop(leavings);
-        answer
-    }
-
-    fn with_row<T>(&self, token: Token, f: impl FnOnce(&mut Row) -> T) -> Option<T> {
-        let mut state = self.lock();
-        state.table.get_mut(token.row).map(f)
-    }
 }
 
 impl ShardState {
@@ -329,68 +292,4 @@ fn add_holder(
 /// The number by which a holder is named: its place and generation.
 pub(super) fn holder_id(entry: u32, generation: u32) -> HolderId {
     HolderId(u64::from(generation) << 32 | u64::from(entry))
-}
-
-impl Lessor for Shard {
-    fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
-    #[inline]
-    fn release(&self, token: Token) -> Released {
-        self.free(token, true)
-    }
-
-    fn give_back(&self, token: Token) {
-        self.free(token, false);
-    }
-
-    #[cfg(any(test, feature = "test-clock"))]
-    fn lose(&self, token: Token, reason: LostReason) -> bool {
-        self.lose_in(self.lock(), token, reason)
-    }
-
-    fn lost(&self, token: Token) -> Option<LostReason> {
-        self.with_row(token, |row| row.holders.lost(token.entry, token.generation))?
-    }
-
-    fn watch(&self, token: Token, source: &Arc<Source>) {
-        let is_held = self.with_row(token, |row| {
-            row.holders.watch(token.entry, token.generation, source)
-        });
-        if is_held != Some(true) {
-            std::task::Wake::wake_by_ref(source);
-        }
-    }
-
-    fn holder(&self, token: Token) -> Option<Holder> {
-        let now_ns = self.shared.clock.coarse_ns();
-        self.with_row(token, |row| {
-            let (since_ns, label) = row.holders.held(token.entry, token.generation)?;
-            Some(Holder {
-                id: holder_id(token.entry, token.generation),
-                key: row.key().into(),
-                label: label.into(),
-                age: Duration::from_nanos(now_ns.saturating_sub(since_ns)),
-            })
-        })?
-    }
-
-    fn is_of(&self, token: Token, scope: &str) -> bool {
-        let has = self.with_row(token, |row| {
-            row.holders.has(token.entry, token.generation) && *row.scope == *scope
-        });
-        has == Some(true)
-    }
-
-    fn key(&self, token: Token) -> Option<OwnedKey> {
-        self.with_row(token, |row| {
-            let is_there = row.holders.has(token.entry, token.generation);
-            is_there.then(|| row.key().into())
-        })?
-    }
-
-    fn count_leak(&self, token: Token) {
-        self.with_row(token, |row| row.ledger().counters.leaked += 1);
-    }
 }
