@@ -128,26 +128,30 @@ impl MemoryStore {
             let at = state.table.find_or_add(spot.hash, &ask.key);
             rows.push(at);
             if let Err(outcome) = state.admit(at, ask, &self.shared) {
-                refusal = Some((spot.shard, at, outcome));
+                refusal = Some((ask, spot, at, outcome));
                 break;
             }
         }
-        if let Some((number, at, outcome)) = refusal {
+        if let Some((ask, spot, at, outcome)) = refusal {
+            let state = state_of(&mut locked, spot.shard);
             let may_fit = outcome == Outcome::Busy
                 && anew > 0
-                && state_of(&mut locked, number).is_some_and(|state| self.has_unoffered(state, at));
+                && state.is_some_and(|state| self.has_unoffered(state, at));
             for (spot, &row) in spots.iter().zip(&rows) {
                 if let Some(state) = state_of(&mut locked, spot.shard) {
                     state.table.settle(row, now_ns);
                 }
             }
             drop(locked);
-            let shard = self.shard(number);
+            let shard = self.shard(spot.shard);
+            let mut state = shard.lock();
+            // Between the locks the row may have been forgotten, and be another key's.
+            let at = state.table.find_or_add(spot.hash, &ask.key);
             if may_fit {
-                shard.hand_over(shard.lock(), at);
+                shard.hand_over(state, at);
                 return self.try_several(call, anew - 1);
             }
-            return Err(self.refuse(shard, shard.lock(), at, outcome, call.is_final));
+            return Err(self.refuse(shard, state, at, outcome, call.is_final));
         }
         let mut tokens = ArrayVec::<(usize, Token), MAX_KEYS>::new();
         for ((spot, &at), label) in spots.iter().zip(&rows).zip(labels.iter_mut()) {
