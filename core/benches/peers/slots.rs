@@ -199,6 +199,7 @@ fn load(report: &mut Report) {
                     map.get(id).map_or_else(Load::default, |standing| Load {
                         in_use: standing.since.len() as u32,
                         waiting: standing.waiting.len() as u32,
+                        lapsed: 0,
                         limit: Some(standing.limit),
                         is_closed: false,
                         oldest_wait: standing.waiting.first().map(age),

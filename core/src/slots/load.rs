@@ -12,6 +12,8 @@ pub struct Load {
     pub in_use: u32,
     /// Waiters in its queue.
     pub waiting: u32,
+    /// Of these, those whose offer lapsed: each gets no other until its owner looks, and keeps nobody out meanwhile.
+    pub lapsed: u32,
     /// Its limit; `None` for a key that has none, or is not known.
     pub limit: Option<Limit>,
     /// Refuses as closed.
@@ -30,11 +32,11 @@ impl Load {
         limit.load_rate(self.in_use, self.waiting)
     }
 
-    /// Whether a newcomer would get a slot now.
+    /// Whether a newcomer would get a slot now. Yes for a key without a limit: a call brings its own.
     #[must_use]
     pub fn has_room(&self) -> bool {
         let limit = self.limit.unwrap_or(Limit::Unlimited);
-        !self.is_closed && self.waiting == 0 && limit.has_room(self.in_use)
+        !self.is_closed && self.waiting == self.lapsed && limit.has_room(self.in_use)
     }
 }
 

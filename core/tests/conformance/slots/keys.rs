@@ -19,6 +19,7 @@ fn load_as_json(load: &Load) -> Value {
         "limit": saying::limit_as_json(load.limit),
         "rate": load.rate(),
         "is_closed": load.is_closed,
+        "lapsed": load.lapsed,
         "has_room": load.has_room(),
         "oldest_wait_ms": load.oldest_wait.map(ms),
         "oldest_hold_ms": load.oldest_hold.map(ms),

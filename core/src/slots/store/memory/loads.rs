@@ -56,6 +56,7 @@ impl MemoryStore {
         Load {
             in_use: row.holders.len(),
             waiting: row.waiting(),
+            lapsed: row.lapsed(),
             limit: row.limit().map(|limit| limit.share(self.shared.processes)),
             is_closed: row.is_closed,
             oldest_wait: row.oldest_wait_ns().map(|then| since(now_ns, then)),

@@ -32,6 +32,11 @@ impl Queue {
         self.awake > 0
     }
 
+    /// How many of them get no offers.
+    pub(super) fn dormant(&self) -> u32 {
+        self.len() - self.awake
+    }
+
     /// Since when the first has waited.
     #[inline]
     pub(super) fn oldest_ns(&self) -> Option<u64> {

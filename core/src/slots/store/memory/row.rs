@@ -113,6 +113,11 @@ impl Row {
         self.more.as_ref().map_or(0, |more| more.queue.len())
     }
 
+    /// How many of them get no offers.
+    pub(super) fn lapsed(&self) -> u32 {
+        self.more.as_ref().map_or(0, |more| more.queue.dormant())
+    }
+
     /// Whether anybody waits who gets offers: then a newcomer does not overtake.
     #[inline]
     pub(super) fn is_awaited(&self) -> bool {
