@@ -28,8 +28,11 @@
 
 enum {
     PUBLISHERS = 4,
+    WORKERS = 3, /* loops of the gateway */
     /* What the bus keeps: little, so that a reader that sleeps or stays away does lose something. */
     LOG_EVENTS = 256,
+    /* Whoever sleeps longer than this, with something to wake up for, was not woken. */
+    END_SECONDS = 120,
     SENTENCE = 320
 };
 
@@ -44,7 +47,7 @@ struct demo {
     struct options options;
     struct trace trace;
     reqbus_bus *bus;
-    uint64_t started_ns; /* the feed */
+    uint64_t started_ns; /* when the first request arrived */
     atomic_size_t published;
     atomic_bool publishing; /* publishers are at work */
     atomic_bool stopping;   /* the demo ends early: Ctrl-C, or a failure */
@@ -93,6 +96,11 @@ static void fail_call(struct demo *demo, const char *call, reqbus_status status,
 static uint64_t scaled_ns(const struct demo *demo, uint64_t trace_ns) {
     double scaled = (double)trace_ns / demo->options.speed;
     return scaled < 1e18 ? (uint64_t)scaled : (uint64_t)1e18; /* 30 years: for ever */
+}
+
+/* The same in whole milliseconds, at least 1. */
+static uint64_t scaled_ms(const struct demo *demo, uint64_t trace_ns) {
+    return scaled_ns(demo, trace_ns) / 1000000 + 1;
 }
 
 /* Sleeps until `until_ns` of now_ns(), or until `*go_on` (which may be NULL) is false, or the demo ends early. */

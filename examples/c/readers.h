@@ -10,8 +10,8 @@
 
 #include <poll.h>
 
-#include "feed.h"
 #include "ledger.h"
+#include "request.h"
 
 enum { FAST, NEWEST, OLDEST, CATCH_UP, RESUMER, READERS };
 

@@ -1,33 +1,38 @@
-/* reqbus demo: replays a trace of real traffic through a bus, and checks what its readers were told.
+/* reqbus demo: replays a trace of real traffic through slots and a bus, and checks what came of it.
  *
  *     cc -std=c11 -pthread replay.c $(pkg-config --cflags --libs reqbus) -o replay
  *     ./replay data/azure_llm_2023_conv_3000.csv
  *
- * Each row of the trace becomes a request event at its (scaled) arrival time, from four publisher
- * threads (feed.h). Five readers take part, each in its own thread and its own way (readers.h). At
- * the end everything is accounted for, in two ways that know nothing of each other: by the bus's
- * statistics (B2) and by what each reader was told, event by event (B3; ledger.h). */
+ * Each row of the trace becomes a request at its (scaled) arrival time. It takes a slot of its user and
+ * one of its account, waits for them if it must, and is served for its (scaled) time, in a few loops
+ * that hold any number of requests each (gateway.h). When it has ended, one of four publisher threads
+ * publishes it as an event (feed.h). Five readers take part, each in its own thread and its own way
+ * (readers.h). At the end everything is accounted for, in two ways that know nothing of each other: by
+ * the statistics of bus (B2) and pool (S1, S2, S4), and by what each reader was told, event by event
+ * (B3; ledger.h), and each worker did (slot_report.h). */
 #define _POSIX_C_SOURCE 200809L
 
 #include <signal.h>
+#include <sys/stat.h>
 
-#include "report.h"
+#include "slot_report.h"
 
-enum { EXIT_USAGE = 2, END_SECONDS = 120 };
+enum { EXIT_USAGE = 2 };
 
 static const char help[] =
-    "Replays a trace of LLM requests through a reqbus and checks what its readers were told.\n"
+    "Replays a trace of LLM requests through slots and a bus and checks what came of it.\n"
     "\n"
     "usage: replay [--speed X] [--limit ROWS] [--quiet] TRACE\n"
     "\n"
     "  TRACE          a CSV file with the columns " TRACE_HEADER "\n"
     "  --speed X      trace seconds per second (default 60: an hour takes a minute)\n"
     "  --limit ROWS   stop after so many rows\n"
-    "  --quiet        no progress, only the table at the end\n"
+    "  --quiet        no progress, only the tables at the end\n"
     "  --help         print this\n"
     "\n"
-    "Ctrl-C ends the replay early, with the table so far.\n"
-    "Exit status: 0 if promises B2 and B3 hold, 1 if not or if reqbus failed, 2 for a wrong option or trace.\n";
+    "Ctrl-C ends the replay early, with the tables so far.\n"
+    "Exit status: 0 if promises B2, B3, S1, S2 and S4 hold, 1 if not or if reqbus failed, 2 for a wrong option or "
+    "trace.\n";
 
 static volatile sig_atomic_t interrupted;
 
@@ -99,12 +104,12 @@ static bool read_options(int count, char **arguments, struct options *options, i
 static bool all_published(const struct demo *demo) { return atomic_load(&demo->published) == demo->trace.len; }
 
 /* Shows progress until all is published or the demo ends early. */
-static void watch(struct demo *demo, struct reader *readers, struct progress *progress) {
+static void watch(struct demo *demo, struct gateway *gateway, struct reader *readers, struct progress *progress) {
     while (!all_published(demo) && !atomic_load(&demo->stopping)) {
         struct timespec tick = {0, 50000000};
         nanosleep(&tick, NULL);
         if (interrupted) atomic_store(&demo->stopping, true);
-        if (!demo->options.quiet) progress_show(progress, demo, readers);
+        if (!demo->options.quiet) progress_show(progress, demo, gateway, readers);
     }
 }
 
@@ -124,19 +129,23 @@ static void await_readers(struct reader *readers, size_t count) {
     }
 }
 
-/* Starts everybody, waits for the end of the feed, closes the bus, waits for the readers. */
-static void run(struct demo *demo, struct publisher *publishers, struct reader *readers, struct progress *progress) {
-    size_t reading = 0, publishing = 0;
+/* Starts everybody, waits for the end of all requests and of the feed, closes the bus, waits for the readers. */
+static void run(struct demo *demo, struct gateway *gateway, struct publisher *publishers, struct reader *readers,
+                struct progress *progress) {
+    size_t reading = 0, publishing = 0, working = 0;
     while (reading < READERS && reader_start(&readers[reading]) == 0) reading++;
     demo->started_ns = now_ns();
     atomic_store(&demo->publishing, true);
     while (reading == READERS && publishing < PUBLISHERS &&
            pthread_create(&publishers[publishing].thread, NULL, publisher_run, &publishers[publishing]) == 0)
         publishing++;
-    if (publishing == PUBLISHERS)
-        watch(demo, readers, progress);
+    if (publishing == PUBLISHERS) working = gateway_start(gateway);
+    if (working == WORKERS)
+        watch(demo, gateway, readers, progress);
     else
         fail(demo, "the system refused a thread");
+    gateway_join(gateway, working);
+    for (size_t i = 0; i < publishing; i++) publisher_finish(&publishers[i]);
     for (size_t i = 0; i < publishing; i++) pthread_join(publishers[i].thread, NULL);
     atomic_store(&demo->publishing, false);
 
@@ -149,26 +158,34 @@ static void run(struct demo *demo, struct publisher *publishers, struct reader *
 }
 
 /* Prints everything; true if all promises hold. */
-static bool report(struct demo *demo, struct publisher *publishers, struct reader *readers) {
+static bool report(struct demo *demo, struct gateway *gateway, struct publisher *publishers, struct reader *readers) {
     struct account accounts[READERS];
+    struct tally tally;
     uint64_t published = 0, ended_ns = demo->started_ns + 1;
     for (size_t i = 0; i < PUBLISHERS; i++) {
         published += publishers[i].published;
         if (publishers[i].ended_ns > ended_ns) ended_ns = publishers[i].ended_ns;
     }
     accounts_get(demo, readers, accounts);
+    if (!tally_sum(gateway, &tally)) {
+        fail(demo, "there is no memory for the report");
+        return false;
+    }
 
     double seconds = (double)(ended_ns - demo->started_ns) / 1e9;
+    print_slots(gateway, &tally);
     printf("published  %" PRIu64 " of %zu events from %d threads in %.*f s: %.0f events/s\n", published,
            demo->trace.len, PUBLISHERS, seconds < 1 ? 4 : 1, seconds, (double)published / seconds);
     publish_times(publishers, (size_t)published);
     table(readers, accounts);
+    bool slots = slots_hold(gateway, &tally);
     bool b2 = b2_holds(readers, accounts, published);
     bool b3 = b3_holds(readers, publishers, demo->trace.len, published);
-    return b2 && b3;
+    free(tally.waits_ns);
+    return slots && b2 && b3;
 }
 
-static bool make(struct demo *demo, struct publisher *publishers, struct reader *readers) {
+static bool make(struct demo *demo, struct gateway *gateway, struct publisher *publishers, struct reader *readers) {
     reqbus_bus_options options = {.size = sizeof options, .log_events = LOG_EVENTS};
     reqbus_error *error = NULL;
     reqbus_status status = reqbus_bus_new(&options, &demo->bus, &error);
@@ -177,28 +194,44 @@ static bool make(struct demo *demo, struct publisher *publishers, struct reader 
         return false;
     }
     for (size_t i = 0; i < PUBLISHERS; i++) {
-        if (publisher_new(&publishers[i], demo, i)) continue;
+        if (publisher_new(&publishers[i], demo, &gateway->limits, i)) continue;
         fail(demo, "there is no memory for the publishers");
         return false;
     }
     for (size_t i = 0; i < READERS; i++)
         if (!reader_new(&readers[i], demo, i)) return false;
-    return true;
+    return gateway_new(gateway, demo, publishers);
+}
+
+/* Everything is freed, and the threads of reqbus end a moment later. A host need not wait for that; the demo checks. */
+static void await_threads(struct demo *demo) {
+    uint64_t until = now_ns() + (uint64_t)END_SECONDS * 1000000000u;
+    struct stat tasks; /* has a link of its own, one from its parent, and one from each thread */
+    while (stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink > 3) {
+        struct timespec tick = {0, 10000000};
+        nanosleep(&tick, NULL);
+        if (now_ns() < until) continue;
+        fail(demo, "a thread is left after everything was freed");
+        return;
+    }
 }
 
 static int replay(struct demo *demo) {
     struct publisher publishers[PUBLISHERS] = {{0}};
+    static struct gateway gateway;
     static struct reader readers[READERS];
     struct progress progress = {.terminal = isatty(STDERR_FILENO) == 1};
     bool holds = false;
-    if (make(demo, publishers, readers)) {
-        run(demo, publishers, readers, &progress);
+    if (make(demo, &gateway, publishers, readers)) {
+        run(demo, &gateway, publishers, readers, &progress);
         if (!demo->options.quiet) progress_end(&progress);
-        holds = report(demo, publishers, readers);
+        holds = report(demo, &gateway, publishers, readers);
     }
+    gateway_free(&gateway);
     for (size_t i = 0; i < READERS; i++) reader_free(&readers[i]);
     for (size_t i = 0; i < PUBLISHERS; i++) publisher_free(&publishers[i]);
     reqbus_bus_free(&demo->bus);
+    await_threads(demo);
     if (demo->failure[0] != '\0') fprintf(stderr, "replay: %s\n", demo->failure);
     if (interrupted) fprintf(stderr, "replay: ended early by Ctrl-C\n");
     return holds && demo->failure[0] == '\0' ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -230,7 +263,7 @@ int main(int count, char **arguments) {
     pthread_mutex_destroy(&demo.door);
     pthread_mutex_destroy(&demo.lock);
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "replay: cannot write the table: %s\n", strerror(errno));
+        fprintf(stderr, "replay: cannot write the tables: %s\n", strerror(errno));
         return EXIT_FAILURE;
     }
     return status;

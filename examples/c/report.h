@@ -1,9 +1,10 @@
-/* The report: progress while the demo runs, then the table and whether B2 and B3 hold. */
+/* The report on the bus: progress while the demo runs, then the table and whether B2 and B3 hold. */
 #ifndef REPORT_H
 #define REPORT_H
 
 #include <unistd.h>
 
+#include "gateway.h"
 #include "readers.h"
 
 struct progress {
@@ -11,16 +12,18 @@ struct progress {
     size_t told; /* tenths that were told */
 };
 
-/* One line: how far the feed is, and for each reader delivered/lost. */
-static void progress_show(struct progress *progress, struct demo *demo, struct reader *readers) {
+/* One line: how far the feed is, how many requests are served and wait, and for each reader delivered/lost. */
+static void progress_show(struct progress *progress, struct demo *demo, struct gateway *gateway,
+                          struct reader *readers) {
     size_t published = atomic_load_explicit(&demo->published, memory_order_relaxed);
     size_t tenths = published * 10 / demo->trace.len;
     if (!progress->terminal && tenths == progress->told) return;
     progress->told = tenths;
 
     char line[SENTENCE];
-    int len = snprintf(line, sizeof line, "%3zu %%  published %zu  delivered/lost:", published * 100 / demo->trace.len,
-                       published);
+    int len = snprintf(line, sizeof line, "%3zu %%  served/waiting: %zu/%zu  published %zu  delivered/lost:",
+                       published * 100 / demo->trace.len, atomic_load(&gateway->served),
+                       atomic_load(&gateway->waiting), published);
     for (size_t i = 0; i < READERS && len > 0 && (size_t)len < sizeof line; i++)
         len += snprintf(line + len, sizeof line - (size_t)len, "  %s %" PRIuFAST64 "/%" PRIuFAST64,
                         readers[i].plan->name, atomic_load_explicit(&readers[i].delivered, memory_order_relaxed),
@@ -74,6 +77,11 @@ static int by_size(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
+/* Of sorted times, the smallest that so many per cent of them did not exceed; `len` is not 0. */
+static uint64_t percentile(const uint64_t *times, size_t len, size_t percent) {
+    return times[(len * percent + 99) / 100 - 1];
+}
+
 static void publish_times(const struct publisher *publishers, size_t published) {
     uint64_t *times = malloc((published + 1) * sizeof *times);
     size_t len = 0;
@@ -85,9 +93,8 @@ static void publish_times(const struct publisher *publishers, size_t published) 
         for (size_t at = 0; at < publishers[i].published && len < published; at++)
             times[len++] = publishers[i].took_ns[at];
     qsort(times, len, sizeof *times, by_size);
-    /* The smallest time that so many per cent of the calls did not exceed. */
-    printf("publish    p50 %" PRIu64 " ns, p99 %" PRIu64 " ns a call\n", times[(len * 50 + 99) / 100 - 1],
-           times[(len * 99 + 99) / 100 - 1]);
+    printf("publish    p50 %" PRIu64 " ns, p99 %" PRIu64 " ns a call\n", percentile(times, len, 50),
+           percentile(times, len, 99));
     free(times);
 }
 
