@@ -2,7 +2,7 @@
 # Compiles every ```c block of README.md and docs/*.md against the staged package.
 #
 # A block with a main() is a program: it is compiled alone, run, and must exit with 0. Any other is a
-# fragment: it is compiled inside a function that has `bus`, `sub`, `batch` and `bell`, and not run.
+# fragment: it is compiled inside a function that has `bus`, `sub`, `batch`, `bell` and `pool`, and not run.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -38,9 +38,9 @@ for text in "$work"/*.txt; do
     else
         {
             printf '#include <reqbus.h>\n#include <inttypes.h>\n#include <poll.h>\n#include <stdio.h>\n#include <string.h>\n'
-            printf 'void fragment(reqbus_bus *bus, reqbus_subscription *sub, reqbus_batch *batch, reqbus_bell *bell);\n'
-            printf 'void fragment(reqbus_bus *bus, reqbus_subscription *sub, reqbus_batch *batch, reqbus_bell *bell) {\n'
-            printf '(void)bus; (void)sub; (void)batch; (void)bell;\n#line 1 "%s"\n' "$name"
+            parameters='reqbus_bus *bus, reqbus_subscription *sub, reqbus_batch *batch, reqbus_bell *bell, reqbus_pool *pool'
+            printf 'void fragment(%s);\nvoid fragment(%s) {\n' "$parameters" "$parameters"
+            printf '(void)bus; (void)sub; (void)batch; (void)bell; (void)pool;\n#line 1 "%s"\n' "$name"
             cat "$text"
             printf '\n}\nint main(void) { return 0; }\n'
         } >"$source"
