@@ -16,6 +16,7 @@
 //! | 4 | [`bus`] | log, filters, fan-out, resume, batches, subscriptions, audiences, statuses |
 //! | 4 | [`slots`] | keys, limits, waits, slots, load, backoff, and the stores behind them |
 //! | 5 | [`runner`] | what is due, who may be checked, threads that check |
+//! | 6 | [`told`] | what pools tell on a bus |
 //!
 //! Nothing here spawns a thread before a feature needs one, reads an environment variable, installs
 //! a signal handler or prints. The one global effect is an at-fork handler ([`fork`]).
@@ -35,6 +36,7 @@ pub(crate) mod sync;
 )]
 mod threads;
 pub mod time;
+pub mod told;
 pub mod wire;
 
 pub use bell::Bell;
@@ -42,6 +44,7 @@ pub use bus::{Batch, Bus, Item, Subscription};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, EventId, NewEvent, RequestEvent};
 pub use slots::{Slot, SlotPool, Wait};
+pub use told::Teller;
 
 /// The Rust snippets of the README and the guide run as tests of this crate.
 #[cfg(doctest)]

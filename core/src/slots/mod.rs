@@ -20,6 +20,7 @@
 mod agenda;
 mod ask;
 mod backoff;
+mod held_long;
 mod histogram;
 mod key;
 mod leak;
@@ -28,6 +29,7 @@ mod load;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod lost_reason;
+mod observer;
 mod options;
 mod outcome;
 mod pool;
@@ -52,6 +54,7 @@ pub use leak::Leak;
 pub use limit::Limit;
 pub use load::{Holder, HolderId, Load};
 pub use lost_reason::LostReason;
+pub use observer::{PoolEvent, PoolEventKind, PoolObserver};
 pub use options::{PoolOptions, Sink, WaitOptions};
 pub use outcome::{Outcome, Refusal};
 pub use pool::SlotPool;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::key::check_len;
 use super::leak::Leak;
+use super::observer::PoolObserver;
 use super::rank::Ranks;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::time::Clock;
 
 /// Where the host hears of what it should look into. Called on whatever thread found it, under no lock; it must not
@@ -25,11 +26,32 @@ pub struct PoolOptions {
     pub processes: NonZeroU32,
     /// Hears of slots that were collected without a release.
     pub sink: Option<Sink>,
+    /// Hears what happens to waits and slots. None by default.
+    pub observer: Option<Arc<dyn PoolObserver>>,
+    /// From when on a slot is held for long, if the observer wants to hear of that: 1 ms or more, 10 minutes by default.
+    /// The pool looks every tenth of it, at most ten times a second, and has a timer from its beginning to its close.
+    pub held_long: Duration,
     /// The clock of deadlines, pings and ages.
     pub clock: Clock,
     /// The store of tests instead of memory.
     #[cfg(any(test, feature = "test-clock"))]
     pub fault: Option<super::FaultOptions>,
+}
+
+impl PoolOptions {
+    /// From when on a slot is held for long by default.
+    pub const HELD_LONG: Duration = Duration::from_secs(600);
+
+    pub(super) fn check(&self) -> Result<()> {
+        if self.held_long < Duration::from_millis(1) {
+            return Err(Error::fixed(
+                ErrorKind::InvalidArgument,
+                "held_long",
+                "it is below 1 ms; every slot would be held for long",
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl Default for PoolOptions {
@@ -38,6 +60,8 @@ impl Default for PoolOptions {
             ranks: Ranks::default(),
             processes: NonZeroU32::MIN,
             sink: None,
+            observer: None,
+            held_long: Self::HELD_LONG,
             clock: Clock::system(),
             #[cfg(any(test, feature = "test-clock"))]
             fault: None,
@@ -51,6 +75,8 @@ impl fmt::Debug for PoolOptions {
             .field("ranks", &self.ranks)
             .field("processes", &self.processes)
             .field("sink", &self.sink.is_some())
+            .field("observer", &self.observer.is_some())
+            .field("held_long", &self.held_long)
             .field("clock", &self.clock)
             .finish_non_exhaustive()
     }

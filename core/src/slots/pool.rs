@@ -1,21 +1,23 @@
 //! The pool itself.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
 
 use super::ask::{Ask, MAX_KEYS, OwnedAsk};
+use super::held_long::HeldLong;
 use super::key::Key;
 use super::limit::Limit;
+use super::observer::{PoolEvent, PoolEventKind};
 use super::options::{PoolOptions, WaitOptions};
 use super::outcome::{Outcome, Refusal};
 use super::rank::Ranks;
 use super::shared::Shared;
 use super::slot::Slot;
 use super::store::memory::MemoryStore;
-use super::store::{Grants, Store, TryAll};
+use super::store::{Grants, Refused, Store, TryAll};
 use super::wait::Wait;
 use super::wait_core::{Terms, WaitCore};
 use crate::error::{Error, ErrorKind, Result};
@@ -48,6 +50,8 @@ pub(super) struct PoolCore {
     /// The same store, if it is this process's memory: spares the common try a call through a table.
     memory: Option<Arc<MemoryStore>>,
     ranks: Ranks,
+    /// If the pool's observer wants to hear of slots that are held for long.
+    held_long: Option<Arc<HeldLong>>,
     is_closed: AtomicBool,
 }
 
@@ -59,6 +63,9 @@ impl PoolCore {
     fn close(&self) {
         if self.shared.generation.is_current() && !self.is_closed.swap(true, Ordering::AcqRel) {
             self.store.close();
+            if let Some(held_long) = &self.held_long {
+                held_long.end(&self.shared);
+            }
             self.shared.close();
         }
     }
@@ -66,8 +73,9 @@ impl PoolCore {
 
 impl SlotPool {
     /// A pool. It starts no thread before a wait needs a timer. [`ErrorKind::System`] when the system cannot give what
-    /// the store needs.
+    /// the store needs; [`ErrorKind::InvalidArgument`] names an option that is out of range.
     pub fn new(options: PoolOptions) -> Result<Self> {
+        options.check()?;
         let shared = Shared::new(&options);
         let in_memory = || {
             let memory = Arc::new(MemoryStore::new(&shared));
@@ -83,13 +91,18 @@ impl SlotPool {
         };
         #[cfg(not(any(test, feature = "test-clock")))]
         let (store, memory) = in_memory();
-        let core = Arc::new(PoolCore {
+        let tells_held_long = shared.tells(PoolEventKind::HeldLong);
+        let core = Arc::new_cyclic(|this: &Weak<PoolCore>| PoolCore {
+            held_long: tells_held_long.then(|| HeldLong::new(this.clone(), options.held_long)),
             shared,
             store,
             memory,
             ranks: options.ranks,
             is_closed: AtomicBool::new(false),
         });
+        if let Some(held_long) = &core.held_long {
+            held_long.begin(&core.shared)?;
+        }
         Ok(Self {
             _last: Arc::new(CloseOnDrop(core.clone())),
             core,
@@ -113,13 +126,20 @@ impl SlotPool {
             self.check(asks, label)?;
             self.core.shared.reap_leaks();
             return match memory.try_one(ask, label, true) {
-                Ok(grant) => Ok(self.slot(Grants::one(grant))),
-                Err(refused) => Err(Refusal::of(*refused)),
+                Ok(grant) => {
+                    self.tell_granted(asks, label);
+                    Ok(self.slot(Grants::one(grant)))
+                }
+                Err(refused) => Err(self.refusal(asks, label, *refused)),
             };
         }
         match self.try_now(asks, label, true)? {
-            Some(slot) => Ok(slot),
-            None => {
+            Ok(Some(slot)) => {
+                self.tell_granted(asks, label);
+                Ok(slot)
+            }
+            Err(refused) => Err(self.refusal(asks, label, refused)),
+            Ok(None) => {
                 let options = WaitOptions {
                     label,
                     timeout: Duration::ZERO,
@@ -130,14 +150,44 @@ impl SlotPool {
         }
     }
 
-    /// The try that a call begins with. `None` if the store cannot tell at once.
+    /// Tells of a slot that was there at once.
+    #[inline]
+    fn tell_granted(&self, asks: &[Ask<'_>], label: &str) {
+        if self.core.shared.tells(PoolEventKind::Granted) {
+            self.core.shared.tell(&PoolEvent::Granted {
+                keys: &self.keys_in_order(asks),
+                label,
+                waited: Duration::ZERO,
+                pings: 0,
+            });
+        }
+    }
+
+    /// Tells of a refusal by the store, and makes it one.
+    #[cold]
+    fn refusal(&self, asks: &[Ask<'_>], label: &str, refused: Refused) -> Refusal {
+        let refusal = Refusal::of(refused);
+        if let Some(ask) = asks.iter().find(|ask| ask.key.scope == refusal.scope()) {
+            self.core.shared.tell_refused(ask.key, label, &refusal);
+        }
+        refusal
+    }
+
+    fn keys_in_order<'a>(&self, asks: &[Ask<'a>]) -> ArrayVec<Key<'a>, MAX_KEYS> {
+        let mut sorted: ArrayVec<Ask<'a>, MAX_KEYS> = asks.iter().copied().collect();
+        self.core.ranks.sort(&mut sorted, |ask| *ask);
+        sorted.iter().map(|ask| ask.key).collect()
+    }
+
+    /// The try that a call begins with. `None` if the store cannot tell at once. The outer refusal is of a call that is
+    /// wrong.
     #[inline]
     fn try_now(
         &self,
         asks: &[Ask<'_>],
         label: &str,
         is_final: bool,
-    ) -> Result<Option<Slot>, Refusal> {
+    ) -> Result<Result<Option<Slot>, Refused>, Refusal> {
         self.check(asks, label)?;
         self.core.shared.reap_leaks();
         let answer = if let [_] = asks {
@@ -155,11 +205,9 @@ impl SlotPool {
                 is_final,
             })
         };
-        match answer {
-            Some(Ok(grants)) => Ok(Some(self.slot(grants))),
-            Some(Err(refused)) => Err(Refusal::of(refused)),
-            None => Ok(None),
-        }
+        Ok(answer
+            .transpose()
+            .map(|grants| grants.map(|grants| self.slot(grants))))
     }
 
     #[inline]
@@ -248,14 +296,16 @@ impl SlotPool {
             return Wait::refused(Refusal::invalid("", error), generation);
         }
         match self.try_now(asks, options.label, options.is_try()) {
-            Ok(Some(slot)) => Wait::granted(slot, &self.core),
-            Err(refusal) if options.is_try() || refusal.outcome() != Outcome::Busy => {
+            Err(invalid) => Wait::refused(invalid, generation),
+            Ok(Ok(Some(slot))) => Wait::granted(slot, &self.core),
+            Ok(Err(refused)) if options.is_try() || refused.outcome != Outcome::Busy => {
+                let refusal = self.refusal(asks, options.label, refused);
                 if !options.is_try() {
                     self.count(&refusal, asks);
                 }
                 Wait::refused(refusal, generation)
             }
-            Ok(None) | Err(_) => self.begin(asks, options),
+            Ok(_) => self.begin(asks, options),
         }
     }
 
@@ -279,6 +329,9 @@ impl SlotPool {
         };
         let core = WaitCore::new(&self.core, sorted, &terms);
         core.start();
+        if !options.is_try() {
+            core.tell_begun();
+        }
         Wait::open(core, self.core.shared.generation)
     }
 

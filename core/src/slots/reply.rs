@@ -49,6 +49,14 @@ impl<T> Reply<T> {
         (Self(State::Later(later.clone())), later)
     }
 
+    /// The answer, if it is there. Once.
+    pub(super) fn try_take(&mut self) -> Option<Result<T>> {
+        match &mut self.0 {
+            State::Here(answer) => Some(answer.take().unwrap_or_else(|| Err(taken()))),
+            State::Later(later) => later.answer.lock().take(),
+        }
+    }
+
     /// The answer; blocks for at most `timeout` if it is not there yet. `None` waits for ever.
     ///
     /// [`ErrorKind::Timeout`] when it does not come in time: then it is not known whether the question was heard.

@@ -4,8 +4,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::agenda::Agenda;
+use super::key::Key;
 use super::leak::{Leak, LeakList, LeakNode};
+use super::observer::{Observation, PoolEvent, PoolEventKind};
 use super::options::{PoolOptions, Sink};
+use super::outcome::{Outcome, Refusal};
 use crate::fork::Generation;
 use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
 use crate::time::Clock;
@@ -18,6 +21,7 @@ pub(crate) struct Shared {
     pub(super) agenda: Arc<Agenda>,
     leaks: LeakList,
     sink: Option<Sink>,
+    observation: Option<Observation>,
     last_ticket: AtomicU64,
     leaked: AtomicU64,
     is_closed: AtomicBool,
@@ -32,10 +36,38 @@ impl Shared {
             agenda: Agenda::new(options.clock.clone()),
             leaks: LeakList::default(),
             sink: options.sink.clone(),
+            observation: options.observer.as_ref().map(Observation::new),
             last_ticket: AtomicU64::new(0),
             leaked: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
         })
+    }
+
+    /// Whether somebody wants to hear of such events: asked before one is put together.
+    #[inline]
+    pub(super) fn tells(&self, kind: PoolEventKind) -> bool {
+        self.observation
+            .as_ref()
+            .is_some_and(|observation| observation.wants(kind))
+    }
+
+    /// Tells of one that is wanted. Never under a lock.
+    #[cold]
+    pub(super) fn tell(&self, event: &PoolEvent<'_>) {
+        if let Some(observation) = &self.observation {
+            observation.tell(event);
+        }
+    }
+
+    /// Tells of a call that ended without a slot, unless it was wrong.
+    pub(super) fn tell_refused(&self, key: Key<'_>, label: &str, refusal: &Refusal) {
+        if self.tells(PoolEventKind::Refused) && refusal.outcome() != Outcome::Invalid {
+            self.tell(&PoolEvent::Refused {
+                key,
+                label,
+                refusal,
+            });
+        }
     }
 
     /// The next ticket's id, from 1. Relaxed: only distinctness counts.

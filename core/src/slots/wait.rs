@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::observer::{PoolEvent, PoolEventKind};
 use super::outcome::{Outcome, Refusal};
 use super::pool::PoolCore;
 use super::slot::Slot;
@@ -60,12 +61,30 @@ impl Decided {
     fn look(&self) -> Step {
         let mut verdict = self.verdict.lock();
         match std::mem::replace(&mut *verdict, Verdict::Told) {
-            Verdict::Granted(slot) => Step::Granted(slot),
+            Verdict::Granted(slot) => {
+                drop(verdict);
+                self.tell_granted(&slot);
+                Step::Granted(slot)
+            }
             Verdict::Refused(refusal) => {
                 *verdict = Verdict::Refused(refusal.clone());
                 Step::Ended(refusal)
             }
             Verdict::Told => Step::Ended(Refusal::over()),
+        }
+    }
+
+    fn tell_granted(&self, slot: &Slot) {
+        let Some(pool) = &self.pool else { return };
+        if pool.shared.tells(PoolEventKind::Granted) {
+            let holders = slot.holders();
+            let keys: Vec<_> = holders.iter().map(|holder| holder.key.as_key()).collect();
+            pool.shared.tell(&PoolEvent::Granted {
+                keys: &keys,
+                label: holders.first().map_or("", |holder| &holder.label),
+                waited: Duration::ZERO,
+                pings: 0,
+            });
         }
     }
 
@@ -80,10 +99,13 @@ impl Decided {
         let loads = pool.store.load(&[key.as_key()]).wait(Some(Duration::ZERO));
         let load = loads.ok().and_then(|loads| loads.first().copied());
         let refusal = Refusal::cancelled(key.as_key().scope, load.unwrap_or_default(), cause);
-        let slot = std::mem::replace(&mut *verdict, Verdict::Refused(refusal));
+        let slot = std::mem::replace(&mut *verdict, Verdict::Refused(refusal.clone()));
         drop(verdict);
         if let Verdict::Granted(slot) = slot {
+            let label = slot.holders().pop().map(|holder| holder.label);
             slot.give_back();
+            let label = label.unwrap_or_default();
+            pool.shared.tell_refused(key.as_key(), &label, &refusal);
         }
         pool.store
             .note(key.as_key(), Note::Ended(Outcome::Cancelled));

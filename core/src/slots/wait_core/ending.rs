@@ -91,12 +91,17 @@ impl WaitCore {
         };
         let pings = state.pings;
         drop(state);
-        let refusal = self.clear_up(leftover, pings);
+        let (ask, refusal) = self.clear_up(leftover, pings);
+        if let Some(ask) = ask {
+            let shared = &self.pool.shared;
+            shared.tell_refused(ask.key.as_key(), &self.label, &refusal);
+        }
         self.state.lock().phase = Phase::Ended(refusal);
         self.wake();
     }
 
-    fn clear_up(&self, leftover: Leftover, pings: u32) -> Refusal {
+    /// The key that it ends at, and what its owner is told.
+    fn clear_up(&self, leftover: Leftover, pings: u32) -> (Option<&OwnedAsk>, Refusal) {
         let Leftover {
             ticket,
             may_stand,
@@ -125,23 +130,26 @@ impl WaitCore {
         for grant in held.iter().rev() {
             grant.give_back();
         }
-        let ask = self.asks.get(stage).map(OwnedAsk::as_ask);
+        let ask = self.asks.get(stage);
         let scope = match (&end.refused, ask) {
             (Some(refused), _) => refused.scope.clone(),
-            (None, Some(ask)) => ask.key.scope.into(),
+            (None, Some(ask)) => ask.key.as_key().scope.into(),
             (None, None) => "".into(),
         };
         if let Some(ask) = ask {
-            self.pool.store.note(ask.key, Note::Ended(end.outcome));
+            self.pool
+                .store
+                .note(ask.key.as_key(), Note::Ended(end.outcome));
         }
         let waited = Duration::from_nanos(self.now_ns().saturating_sub(self.begun_ns));
-        Refusal {
+        let refusal = Refusal {
             position,
             waited,
             pings,
             cause: end.cause.map(Box::new),
             ..Refusal::new(end.outcome, scope, standing)
-        }
+        };
+        (ask, refusal)
     }
 
     /// No timer can be set: the wait cannot go on.

@@ -22,10 +22,13 @@ mod timing;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
+
 use self::ending::End;
 use self::state::{Phase, State};
-use super::ask::{Ask, OwnedAsk};
+use super::ask::{Ask, MAX_KEYS, OwnedAsk};
 use super::key::Key;
+use super::observer::{PoolEvent, PoolEventKind};
 use super::outcome::{Outcome, Refusal};
 use super::pool::PoolCore;
 use super::slot::Slot;
@@ -142,6 +145,9 @@ impl WaitCore {
                 Phase::Granted => {
                     state.phase = Phase::Told;
                     let held = std::mem::take(&mut state.held);
+                    let pings = state.pings;
+                    drop(state);
+                    self.tell_granted(now_ns, pings);
                     let generation = self.pool.shared.generation;
                     return Some(Step::Granted(Slot::new(held, generation)));
                 }
@@ -149,6 +155,42 @@ impl WaitCore {
                 Phase::Told => return Some(Step::Ended(Refusal::over())),
             }
         }
+    }
+
+    fn keys(&self) -> ArrayVec<Key<'_>, MAX_KEYS> {
+        self.asks.iter().map(|ask| ask.key.as_key()).collect()
+    }
+
+    fn tell_granted(&self, now_ns: u64, pings: u32) {
+        let shared = &self.pool.shared;
+        if shared.tells(PoolEventKind::Granted) {
+            shared.tell(&PoolEvent::Granted {
+                keys: &self.keys(),
+                label: &self.label,
+                waited: Duration::from_nanos(now_ns.saturating_sub(self.begun_ns)),
+                pings,
+            });
+        }
+    }
+
+    /// Tells that it waits, if it does.
+    pub(in crate::slots) fn tell_begun(&self) {
+        let shared = &self.pool.shared;
+        if !shared.tells(PoolEventKind::WaitBegun) {
+            return;
+        }
+        let position = match &*self.state.lock() {
+            State {
+                phase: Phase::Granted | Phase::Ending | Phase::Ended(_) | Phase::Told,
+                ..
+            } => return,
+            state => state.position,
+        };
+        shared.tell(&PoolEvent::WaitBegun {
+            keys: &self.keys(),
+            label: &self.label,
+            position,
+        });
     }
 
     /// Asks for the first key, and for those after it as long as the answer is there at once.

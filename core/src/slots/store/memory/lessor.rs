@@ -1,11 +1,10 @@
 //! What is done to a unit that is out.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::holders::Removed;
 use super::row::Row;
-use super::shard::{Shard, holder_id};
+use super::shard::{Shard, holder_of};
 use crate::bell::Source;
 use crate::slots::key::OwnedKey;
 use crate::slots::load::Holder;
@@ -84,15 +83,7 @@ impl Lessor for Shard {
 
     fn holder(&self, token: Token) -> Option<Holder> {
         let now_ns = self.shared.clock.coarse_ns();
-        self.with_row(token, |row| {
-            let (since_ns, label) = row.holders.held(token.entry, token.generation)?;
-            Some(Holder {
-                id: holder_id(token.entry, token.generation),
-                key: row.key().into(),
-                label: label.into(),
-                age: Duration::from_nanos(now_ns.saturating_sub(since_ns)),
-            })
-        })?
+        self.with_row(token, |row| holder_of(row, token, now_ns))?
     }
 
     fn is_of(&self, token: Token, scope: &str) -> bool {

@@ -4,6 +4,7 @@
 //! shards, by their number. Nobody is woken and no host's code runs under one.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use arrayvec::ArrayVec;
 
@@ -11,8 +12,9 @@ use super::holders::Extra;
 use super::row::Row;
 use super::table::Table;
 use crate::slots::ask::Ask;
-use crate::slots::load::HolderId;
+use crate::slots::load::{Holder, HolderId};
 use crate::slots::lost_reason::LostReason;
+use crate::slots::observer::{PoolEvent, PoolEventKind};
 use crate::slots::shared::Shared;
 use crate::slots::store::{Grant, Ticket, Token};
 use crate::sync::{Mutex, MutexGuard};
@@ -191,6 +193,8 @@ impl Shard {
         let Some(row) = state.table.get_mut(token.row) else {
             return false;
         };
+        let tells = self.shared.tells(PoolEventKind::Lost);
+        let holder = tells.then(|| holder_of(row, token, self.shared.clock.coarse_ns()));
         let Some(watch) = row.holders.lose(token.entry, token.generation, reason) else {
             return false;
         };
@@ -198,6 +202,12 @@ impl Shard {
         self.hand_over(state, token.row);
         if let Some(source) = watch {
             std::task::Wake::wake(source);
+        }
+        if let Some(holder) = holder.flatten() {
+            self.shared.tell(&PoolEvent::Lost {
+                holder: &holder,
+                reason,
+            });
         }
         true
     }
@@ -287,6 +297,17 @@ fn add_holder(
         entry,
         generation,
     }
+}
+
+/// Who holds a unit; `None` if it is not held.
+pub(super) fn holder_of(row: &Row, token: Token, now_ns: u64) -> Option<Holder> {
+    let (since_ns, label) = row.holders.held(token.entry, token.generation)?;
+    Some(Holder {
+        id: holder_id(token.entry, token.generation),
+        key: row.key().into(),
+        label: label.into(),
+        age: Duration::from_nanos(now_ns.saturating_sub(since_ns)),
+    })
 }
 
 /// The number by which a holder is named: its place and generation.
