@@ -3,7 +3,7 @@
 //! is in the README there. `encodings.json` is run by `wire_conformance.rs`.
 //!
 //! Each case of a bus runs three times, with batches of 1, 3 and 256 items: what is read must not depend on them.
-//! Each case of a pool (`slots_*.json`) does too, looked at by each face of a wait.
+//! Each case of a pool (`slots_*.json`) does too, looked at by each face of a wait, on memory and on the store of tests.
 
 #[path = "conformance/actions.rs"]
 mod actions;
@@ -24,7 +24,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use self::fields::Outcome;
-use self::slots::{Face, Ran};
+use self::slots::{Face, Place, Ran};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/conformance");
 
@@ -64,10 +64,21 @@ fn with_batches(case: &Value) -> Outcome<Ran> {
 /// A case of a pool.
 fn with_each_face(case: &Value) -> Outcome<Ran> {
     let faces = [Face::Try, Face::Poll, Face::Block];
-    faces.into_iter().try_fold(Ran::Passed, |_, face| {
-        let told = slots::run(case, face);
-        told.map_err(|e| format!("{e}\n    (face {face:?})"))
-    })
+    let mut ran = Ran::Passed;
+    for (place, face) in [Place::Memory, Place::Fault]
+        .map(|place| faces.map(|face| (place, face)))
+        .concat()
+    {
+        let told = slots::run(case, face, place);
+        if place == Place::Fault && case.get("memory_only").is_some() {
+            let name = &case["name"];
+            told.err()
+                .ok_or_else(|| format!("{name} holds on {place:?} too (face {face:?})"))?;
+            continue;
+        }
+        ran = told.map_err(|e| format!("{e}\n    (face {face:?}, on {place:?})"))?;
+    }
+    Ok(ran)
 }
 
 fn cases(path: &Path) -> Vec<Value> {

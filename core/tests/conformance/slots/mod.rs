@@ -7,4 +7,4 @@ mod noticing;
 mod saying;
 mod script;
 
-pub use script::{Face, Ran, run};
+pub use script::{Face, Place, Ran, run};

@@ -104,6 +104,9 @@ pub fn holder_as_json(holder: &Holder) -> Value {
     json!({"key": key_as_json(&holder.key), "label": &*holder.label, "age_ms": ms(holder.age)})
 }
 
+/// The fields of a refusal that say how its key stood.
+pub const STANDING: &[&str] = &["limit", "in_use", "waiting", "position", "retry_after_s"];
+
 pub fn refusal_as_json(refusal: &Refusal) -> Value {
     let cause = refusal.cause();
     json!({

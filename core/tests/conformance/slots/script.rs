@@ -5,7 +5,9 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqbus_core::slots::{Backoff, HolderId, Leak, PoolOptions, Ranks, Slot, SlotPool, Wait};
+use reqbus_core::slots::{
+    Backoff, FaultOptions, HolderId, Leak, PoolOptions, Ranks, Slot, SlotPool, Wait,
+};
 use reqbus_core::time::{Clock, ClockDriver};
 use serde_json::{Value, json};
 
@@ -20,6 +22,17 @@ pub enum Face {
     Block,
 }
 
+/// Where the slots are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Memory,
+    /// The store of tests, on a good line: every answer comes over it, in order and before the clock moves.
+    Fault,
+}
+
+/// An answer for each key, and what comes of it.
+const LOOKS: usize = 20;
+
 /// What became of a case.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ran {
@@ -33,6 +46,9 @@ pub struct Script {
     pool: Option<SlotPool>,
     driver: Option<ClockDriver>,
     pub(super) face: Face,
+    place: Place,
+    /// How many looks one step `look` is.
+    pub(super) looks: usize,
     /// Freed ones stay, as `None`: names are not used twice.
     pub(super) slots: BTreeMap<String, Option<Slot>>,
     waits: BTreeMap<String, Option<Wait>>,
@@ -46,7 +62,7 @@ pub struct Script {
 }
 
 /// Runs one case. An error names the case, the step and what differs.
-pub fn run(case: &Value, face: Face) -> Outcome<Ran> {
+pub fn run(case: &Value, face: Face, place: Place) -> Outcome<Ran> {
     let name = case["name"].as_str().ok_or("a case has no name")?;
     let f = Fields::new(case)?;
     let steps = f.need_list("steps").map_err(|e| format!("{name}: {e}"))?;
@@ -54,7 +70,8 @@ pub fn run(case: &Value, face: Face) -> Outcome<Ran> {
         return Ok(Ran::Skipped);
     }
     let has = |word| steps.iter().any(|step| step.get(word).is_some());
-    let mut script = Script::new(&f, has("advance"), face).map_err(|e| format!("{name}: {e}"))?;
+    let made = Script::new(&f, has("advance"), face, place);
+    let mut script = made.map_err(|e| format!("{name}: {e}"))?;
     script.is_watched = !has("leak");
     for (at, step) in steps.iter().enumerate() {
         let told = script.step(step).and_then(|()| script.adds_up());
@@ -68,13 +85,14 @@ pub fn run(case: &Value, face: Face) -> Outcome<Ran> {
 }
 
 impl Script {
-    fn new(f: &Fields<'_>, timed: bool, face: Face) -> Outcome<Self> {
+    fn new(f: &Fields<'_>, timed: bool, face: Face, place: Place) -> Outcome<Self> {
         f.get("name");
         f.get("about");
         f.texts("from")?;
+        f.text("memory_only")?;
         let empty = json!({});
         let pool = Fields::new(f.get("pool").unwrap_or(&empty))?;
-        let (clock, driver) = if timed {
+        let (clock, driver) = if timed || place == Place::Fault {
             let (clock, driver) = Clock::driven();
             (clock, Some(driver))
         } else {
@@ -101,7 +119,7 @@ impl Script {
             processes: processes.ok_or("processes is not a number from 1")?,
             sink: Some(Arc::new(sink)),
             clock,
-            ..PoolOptions::default()
+            fault: (place == Place::Fault).then(FaultOptions::default),
         };
         pool.done()?;
         f.done()?;
@@ -109,6 +127,8 @@ impl Script {
             pool: Some(SlotPool::new(options).map_err(|e| e.to_string())?),
             driver,
             face,
+            place,
+            looks: if place == Place::Memory { 1 } else { LOOKS },
             slots: BTreeMap::new(),
             waits: BTreeMap::new(),
             backoffs: BTreeMap::new(),
@@ -178,6 +198,16 @@ impl Script {
 
     pub(super) fn is_timed(&self) -> bool {
         self.driver.is_some()
+    }
+
+    /// What of a refusal is known at this place: a wait that gives up does not ask a store far away how its key stands.
+    pub(super) fn known_of(&self, want: &Value) -> Value {
+        let mut want = want.clone();
+        let gave_up = want["outcome"] == "timed_out" || want["outcome"] == "cancelled";
+        if let (Place::Fault, true, Some(fields)) = (self.place, gave_up, want.as_object_mut()) {
+            fields.retain(|name, _| !saying::STANDING.contains(&&**name));
+        }
+        want
     }
 
     pub(super) fn pool(&self) -> Outcome<&SlotPool> {
