@@ -2831,8 +2831,8 @@ reqbus_status reqbus_slot_release_scope(struct reqbus_slot *slot,
  * Moves what `*other` holds to `slot`, frees the handle in `*other` and writes NULL there: from then on one release gives both
  * back. What is joined to a slot that was released is released too, so another thread may release `slot` meanwhile.
  *
- * REQBUS_INVALID_ARGUMENT if both together hold more than 8 keys, or are one; then `*other` stays a slot. REQBUS_NULL_ARGUMENT
- * if either is NULL. No other call may be using `*other`. `error` may be NULL. Any thread; takes short locks.
+ * REQBUS_INVALID_ARGUMENT if both together hold more than 8 keys, or are one. REQBUS_NULL_ARGUMENT if either, or `*other`, is
+ * NULL. On failure `*other` is as it was. No other call may be using `*other`. `error` may be NULL. Any thread; takes short locks.
  */
 reqbus_status reqbus_slot_join(struct reqbus_slot *slot,
                                struct reqbus_slot **other,

@@ -47,6 +47,7 @@ pub(crate) trait Handle: Sized {
     const NAME: &'static str;
     fn wrap(inside: Stamped<Self::Rust>) -> Self;
     fn inside(&self) -> &Stamped<Self::Rust>;
+    fn inside_mut(&mut self) -> &mut Stamped<Self::Rust>;
     fn unwrap(self) -> Stamped<Self::Rust>;
 }
 
@@ -62,6 +63,9 @@ macro_rules! handle {
             }
             fn inside(&self) -> &$crate::handle::Stamped<$rust> {
                 &self.0
+            }
+            fn inside_mut(&mut self) -> &mut $crate::handle::Stamped<$rust> {
+                &mut self.0
             }
             fn unwrap(self) -> $crate::handle::Stamped<$rust> {
                 self.0
@@ -108,6 +112,21 @@ pub(crate) unsafe fn borrow<'a, C: Handle + 'a>(handle: *const C) -> Result<&'a 
         .inside();
     inside.born.check()?;
     Ok(&inside.value)
+}
+
+/// The object behind a handle that no other call uses, to be changed.
+///
+/// # Safety
+/// As for [`borrow`], and nobody else uses the handle before the borrow ends.
+pub(crate) unsafe fn borrow_alone<'a, C: Handle + 'a>(
+    handle: *mut C,
+) -> Result<&'a mut C::Rust, Failure> {
+    // SAFETY: not NULL (checked by `as_mut`) means alive, and this borrow's alone, by this function's contract.
+    let inside = unsafe { handle.as_mut() }
+        .ok_or(Failure::null(C::NAME))?
+        .inside_mut();
+    inside.born.check()?;
+    Ok(&mut inside.value)
 }
 
 /// Frees the handle in `slot` and leaves NULL there. NULL in either place is fine.

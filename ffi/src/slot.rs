@@ -9,7 +9,7 @@ use reqbus_core::{ErrorKind, Slot};
 use crate::bell::reqbus_bell;
 use crate::error::reqbus_error;
 use crate::failure::Failure;
-use crate::handle::{Boxed, Place, Stamped, borrow, consume, free, handle};
+use crate::handle::{Boxed, Place, Stamped, borrow, borrow_alone, consume, free, handle};
 use crate::holders::reqbus_holders;
 use crate::panic::guard_status;
 use crate::slice::{put, required, text};
@@ -95,8 +95,8 @@ pub unsafe extern "C" fn reqbus_slot_release_scope(
 /// Moves what `*other` holds to `slot`, frees the handle in `*other` and writes NULL there: from then on one release gives both
 /// back. What is joined to a slot that was released is released too, so another thread may release `slot` meanwhile.
 ///
-/// REQBUS_INVALID_ARGUMENT if both together hold more than 8 keys, or are one; then `*other` stays a slot. REQBUS_NULL_ARGUMENT
-/// if either is NULL. No other call may be using `*other`. `error` may be NULL. Any thread; takes short locks.
+/// REQBUS_INVALID_ARGUMENT if both together hold more than 8 keys, or are one. REQBUS_NULL_ARGUMENT if either, or `*other`, is
+/// NULL. On failure `*other` is as it was. No other call may be using `*other`. `error` may be NULL. Any thread; takes short locks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reqbus_slot_join(
     slot: *mut reqbus_slot,
@@ -106,23 +106,19 @@ pub unsafe extern "C" fn reqbus_slot_join(
     guard_status(error, || {
         // SAFETY: NULL or alive, as the header asks.
         let into = unsafe { borrow(slot) }?;
-        // SAFETY: NULL or valid, as the header asks.
-        if unsafe { other.as_ref() }.is_some_and(|other| std::ptr::eq(*other, slot)) {
+        // SAFETY: NULL or valid for a read, as the header asks.
+        let moved = *unsafe { other.as_ref() }.ok_or(Failure::null("other"))?;
+        if std::ptr::eq(moved, slot) {
             return Err(Failure::new(
                 REQBUS_INVALID_ARGUMENT,
                 "other",
                 "it is the slot itself",
             ));
         }
-        // SAFETY: NULL or valid, and used by nobody else, as the header asks.
-        let mut moved = unsafe { consume(other) }?;
-        let joined = into.join(&mut moved);
-        if joined.is_err() {
-            // SAFETY: not NULL, or there had been nothing to consume.
-            unsafe { Place::new(other) }?.fill(moved);
-        }
-        joined?;
-        Ok(REQBUS_OK)
+        // SAFETY: NULL or alive, not `slot`, and used by nobody else, as the header asks.
+        into.join(unsafe { borrow_alone(moved) }?)?;
+        // SAFETY: as above; it is empty now.
+        unsafe { free(other) }
     })
 }
 
