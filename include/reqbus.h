@@ -648,7 +648,7 @@ enum reqbus_outcome
      */
     REQBUS_OUTCOME_STORE_UNAVAILABLE = 6,
     /**
-     * The call is wrong. The status says how: REQBUS_INVALID_ARGUMENT, REQBUS_TOO_LARGE, REQBUS_FORKED.
+     * The call is wrong. The status says how: REQBUS_INVALID_ARGUMENT, REQBUS_TOO_LARGE, REQBUS_FORKED and their like.
      */
     REQBUS_OUTCOME_INVALID = 7,
 };

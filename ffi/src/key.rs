@@ -117,6 +117,18 @@ pub(crate) unsafe fn keys_of<'a>(
     keys.iter().map(|key| unsafe { key.to_core() }).collect()
 }
 
+/// What is wrong with a caller's array, and the scope of the key that it is about; empty if it is about none.
+pub(crate) struct WrongAsk<'a> {
+    pub(crate) failure: Failure,
+    pub(crate) scope: &'a str,
+}
+
+impl From<WrongAsk<'_>> for Failure {
+    fn from(wrong: WrongAsk<'_>) -> Self {
+        wrong.failure
+    }
+}
+
 /// What a caller's array asks for.
 ///
 /// # Safety
@@ -124,15 +136,19 @@ pub(crate) unsafe fn keys_of<'a>(
 pub(crate) unsafe fn asks_of<'a>(
     asks: *const reqbus_ask,
     count: usize,
-) -> Result<Vec<Ask<'a>>, Failure> {
+) -> Result<Vec<Ask<'a>>, WrongAsk<'a>> {
+    let of_no_key = |failure| WrongAsk { failure, scope: "" };
     // SAFETY: this function's contract.
-    let asks = unsafe { array(asks, count, "asks") }?;
+    let asks = unsafe { array(asks, count, "asks") }.map_err(of_no_key)?;
     let to_core = |ask: &reqbus_ask| {
-        Ok(Ask {
-            // SAFETY: this function's contract.
-            key: unsafe { ask.key.to_core() }?,
-            limit: limit_of(ask.limit)?,
-        })
+        // SAFETY: this function's contract.
+        let key = unsafe { ask.key.to_core() }.map_err(of_no_key)?;
+        let limit = limit_of(ask.limit);
+        let limit = limit.map_err(|failure| WrongAsk {
+            failure,
+            scope: key.scope,
+        })?;
+        Ok(Ask { key, limit })
     };
     asks.iter().map(to_core).collect()
 }

@@ -78,10 +78,14 @@ pub unsafe extern "C" fn reqbus_pool_try_acquire(
         // SAFETY: NULL or alive, as the header asks.
         let pool = unsafe { borrow(pool) }?;
         // SAFETY: an array and texts as long as they say, as the header asks.
-        let (asks, label) =
-            unsafe { (asks_of(asks, asks_count)?, text(label, label_len, "label")?) };
+        let asks = unsafe { asks_of(asks, asks_count) }.map_err(|wrong| told.wrong(wrong))?;
+        // SAFETY: as above.
+        let label = unsafe { text(label, label_len, "label") }?;
         match pool.try_acquire(&asks, label) {
-            Ok(taken) => place.fill(taken),
+            Ok(taken) => {
+                told.nothing()?;
+                place.fill(taken);
+            }
             Err(refusal) => return told.tell(&refusal),
         }
         Ok(REQBUS_OK)
@@ -113,12 +117,14 @@ pub unsafe extern "C" fn reqbus_pool_try_first_of(
         // SAFETY: NULL or alive, as the header asks.
         let pool = unsafe { borrow(pool) }?;
         // SAFETY: an array and texts as long as they say, as the header asks.
-        let (asks, label) =
-            unsafe { (asks_of(asks, asks_count)?, text(label, label_len, "label")?) };
+        let asks = unsafe { asks_of(asks, asks_count) }.map_err(|wrong| told.wrong(wrong))?;
+        // SAFETY: as above.
+        let label = unsafe { text(label, label_len, "label") }?;
         match pool.try_first_of(&asks, label) {
             Ok((at, taken)) => {
                 // SAFETY: NULL or valid for a write, as the header asks.
                 unsafe { put(which, at) };
+                told.nothing()?;
                 place.fill(taken);
             }
             Err(refusal) => return told.tell(&refusal),

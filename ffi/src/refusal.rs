@@ -7,7 +7,7 @@ use reqbus_core::slots::{MAX_NAME, Outcome, Refusal};
 
 use crate::error::reqbus_error;
 use crate::failure::Failure;
-use crate::key::number_of;
+use crate::key::{REQBUS_LIMIT_NOT_GIVEN, WrongAsk, number_of};
 use crate::sized::{defaults, sized_struct, write};
 use crate::status::of_kind;
 use crate::status::reqbus_status::{
@@ -33,7 +33,7 @@ pub enum reqbus_outcome {
     REQBUS_OUTCOME_CLOSED = 5,
     /// The store could not answer. Status REQBUS_STORE_UNAVAILABLE.
     REQBUS_OUTCOME_STORE_UNAVAILABLE = 6,
-    /// The call is wrong. The status says how: REQBUS_INVALID_ARGUMENT, REQBUS_TOO_LARGE, REQBUS_FORKED.
+    /// The call is wrong. The status says how: REQBUS_INVALID_ARGUMENT, REQBUS_TOO_LARGE, REQBUS_FORKED and their like.
     REQBUS_OUTCOME_INVALID = 7,
 }
 
@@ -99,12 +99,33 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// A scope as the header has it, and its length. One that is too long is none, and not repeated.
+fn scope_of(scope: &str) -> ([c_char; MAX_NAME + 1], usize) {
+    let mut room = [0; MAX_NAME + 1];
+    if scope.len() > MAX_NAME {
+        return (room, 0);
+    }
+    for (to, from) in room.iter_mut().zip(scope.bytes()) {
+        *to = from as c_char;
+    }
+    (room, scope.len())
+}
+
+/// The refusal of a call that is wrong, and about a key of this scope.
+fn invalid(scope: &str) -> reqbus_refusal {
+    let (scope, scope_len) = scope_of(scope);
+    reqbus_refusal {
+        outcome: reqbus_outcome::REQBUS_OUTCOME_INVALID as u32,
+        limit: REQBUS_LIMIT_NOT_GIVEN,
+        scope_len,
+        scope,
+        ..defaults()
+    }
+}
+
 impl From<&Refusal> for reqbus_refusal {
     fn from(refusal: &Refusal) -> Self {
-        let mut scope = [0; MAX_NAME + 1];
-        for (to, from) in scope.iter_mut().zip(refusal.scope().bytes().take(MAX_NAME)) {
-            *to = from as c_char;
-        }
+        let (scope, scope_len) = scope_of(refusal.scope());
         let retry_after = refusal.retry_after().map_or(0, |after| after.as_secs());
         Self {
             outcome: outcome_of(refusal.outcome()) as u32,
@@ -115,7 +136,7 @@ impl From<&Refusal> for reqbus_refusal {
             waited_ns: nanos(refusal.waited()),
             pings: refusal.pings(),
             retry_after_s: u32::try_from(retry_after).unwrap_or(u32::MAX),
-            scope_len: refusal.scope().len().min(MAX_NAME),
+            scope_len,
             scope,
             ..defaults()
         }
@@ -129,7 +150,7 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// Checks `into` and zeroes it: what it says is of this call.
+    /// Checks `into`, and says there that the call is wrong: so it is, if nothing else is told.
     ///
     /// # Safety
     /// `into` is NULL, or as long as its size field says, for as long as this is used.
@@ -137,19 +158,35 @@ impl Told {
         into: *mut reqbus_refusal,
         error: *mut *mut reqbus_error,
     ) -> Result<Self, Failure> {
-        if !into.is_null() {
-            // SAFETY: this function's contract.
-            unsafe { write(into, &defaults()) }?;
+        let told = Self { into, error };
+        told.put(&invalid(""))?;
+        Ok(told)
+    }
+
+    fn put(&self, refusal: &reqbus_refusal) -> Result<(), Failure> {
+        if self.into.is_null() {
+            return Ok(());
         }
-        Ok(Self { into, error })
+        // SAFETY: what `new` asks of its caller, for as long as this is used.
+        unsafe { write(self.into, refusal) }
+    }
+
+    /// Nothing was refused.
+    pub(crate) fn nothing(&self) -> Result<(), Failure> {
+        self.put(&defaults())
+    }
+
+    /// What is wrong with a call is about a key of this scope.
+    pub(crate) fn wrong(&self, wrong: WrongAsk<'_>) -> Failure {
+        match self.put(&invalid(wrong.scope)) {
+            Ok(()) => wrong.failure,
+            Err(failure) => failure,
+        }
     }
 
     /// Tells a refusal. No sentence is made for a caller that takes no error.
     pub(crate) fn tell(self, refusal: &Refusal) -> Result<reqbus_status, Failure> {
-        if !self.into.is_null() {
-            // SAFETY: `new` checked it, and its caller vouched for it till now.
-            unsafe { write(self.into, &refusal.into()) }?;
-        }
+        self.put(&refusal.into())?;
         let status = status_of(refusal);
         if self.error.is_null() {
             return Ok(status);

@@ -52,7 +52,9 @@ pub unsafe extern "C" fn reqbus_wait_next(
         let told = unsafe { Told::new(refusal, error) }?;
         // SAFETY: NULL or alive, as the header asks.
         let wait = unsafe { borrow(wait) }?;
-        let step = match timeout(timeout_ms)? {
+        let timeout = timeout(timeout_ms)?;
+        told.nothing()?;
+        let step = match timeout {
             Some(time) if time.is_zero() => match wait.try_next() {
                 Some(step) => step,
                 None => return Ok(reqbus_status::REQBUS_TIMEOUT),

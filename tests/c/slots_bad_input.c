@@ -89,6 +89,13 @@ static void limits(void) {
         told(REQBUS_INVALID_ARGUMENT, reqbus_pool_wait(pool, &ask, 1, NULL, &wait, &error), &error, "limit");
         told(REQBUS_INVALID_ARGUMENT, reqbus_pool_set_limit(pool, &ask.key, wrong[i], 0, &error), &error, "limit");
         CHECK(wait == NULL);
+        /* A refusal says so too, whoever found it. */
+        reqbus_refusal why;
+        INIT(why);
+        IS(REQBUS_INVALID_ARGUMENT, reqbus_pool_try_first_of(pool, &ask, 1, NULL, 0, NULL, &slot, &why, NULL));
+        CHECK(why.outcome == REQBUS_OUTCOME_INVALID && same(why.scope, why.scope_len, "user"));
+        IS(REQBUS_NULL_ARGUMENT, reqbus_wait_next(NULL, 0, &slot, &why, NULL));
+        CHECK(why.outcome == REQBUS_OUTCOME_INVALID && why.scope_len == 0 && why.limit == REQBUS_LIMIT_NOT_GIVEN);
     }
     ask.limit = REQBUS_LIMIT_MAX;
     OK(attempt(&ask, 1, NULL));
@@ -218,8 +225,9 @@ static void against_the_rank(void) {
     reqbus_slot *full = NULL;
     OK(reqbus_pool_try_acquire(pool, eight, 8, NULL, 0, &full, NULL, NULL));
     reqbus_error *error = NULL;
+    reqbus_slot *before = users;
     told(REQBUS_INVALID_ARGUMENT, reqbus_slot_join(full, &users, &error), &error, "slot");
-    CHECK(users != NULL && held_in(pool) == 10);
+    CHECK(users == before && held_in(pool) == 10);
     OK(reqbus_slot_release(users));
     OK(reqbus_slot_free(&users));
     OK(reqbus_slot_free(&full));
