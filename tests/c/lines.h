@@ -9,6 +9,7 @@ typedef struct {
     const char *text; /* NULL for a number */
     size_t len;
     long long number;
+    int is_read;
 } field;
 
 typedef struct {
@@ -49,6 +50,7 @@ static inline int next_line(FILE *from, line *l) {
         f->text = NULL;
         f->len = 0;
         f->number = 0;
+        f->is_read = 0;
         if (*value == 'x') {
             f->text = value + 1;
             f->len = unhex(value + 1, stop != NULL ? stop : end);
@@ -62,8 +64,11 @@ static inline int next_line(FILE *from, line *l) {
 }
 
 static inline const field *find(const line *l, const char *name) {
-    for (size_t i = 0; i < l->count; i++)
-        if (strcmp(l->fields[i].name, name) == 0) return &l->fields[i];
+    for (size_t i = 0; i < l->count; i++) {
+        if (strcmp(l->fields[i].name, name) != 0) continue;
+        ((line *)l)->fields[i].is_read = 1; /* no line is const where it is kept */
+        return &l->fields[i];
+    }
     return NULL;
 }
 
@@ -88,6 +93,13 @@ static inline int text_holds(const line *l, const char *name, const void *text, 
 static inline int number_holds(const line *l, const char *name, uint64_t value) {
     const field *f = find(l, name);
     return f == NULL || (uint64_t)f->number == value;
+}
+
+/* The first field that nobody has looked for; NULL if there is none. */
+static inline const char *unread(const line *l) {
+    for (size_t i = 0; i < l->count; i++)
+        if (!l->fields[i].is_read) return l->fields[i].name;
+    return NULL;
 }
 
 #endif

@@ -3,7 +3,7 @@
 A case is a line `pool`, its steps, and a line `end`. A step is a line `slots.<step>` whose fields are those of the
 README. What is no number and no text follows in lines of its own, of which the step's line says how many:
 
-    texts    first=, last= of `pool`: `text` lines
+    texts    first=, last= of `pool`: `text` lines; memory_only= whether the case says so, watched= whether it has no `leak`
     asks     `ask` lines: scope, id, and limit (a number), unlimited=d1, or neither
     keys     `key` lines: scope, id
     expect   if it is an object, expect= is its outcome and wants=d1: one `want` line
@@ -138,24 +138,18 @@ def step(to, where, raw):
         to.line(each, row)
 
 
-def is_unsayable(raw):
-    """Whether a step asks with a limit below zero, which an unsigned type does not hold."""
-    (fields,) = raw.values()
-    limits = [a[2] for a in fields.get("asks", []) if len(a) > 2]
-    return any(isinstance(limit, int) and limit < 0 for limit in limits)
-
-
 def script(to, where, raw):
     f = to.fields(where, raw)
     for ignored in ("about", "from"):
         f.get(ignored)
+    memory_only = f.get("memory_only") is not None
     pool = to.fields(f"{where}, pool", f.get("pool", {}))
     steps = f.need("steps")
     ranks = "first" in pool or "last" in pool
     first, last = pool.get("first", []), pool.get("last", [])
     to.line("pool", {
         "name": f.need("name"), "clock": any("advance" in s for s in steps),
-        "unsayable": any(is_unsayable(s) for s in steps), "processes": pool.get("processes", 1),
+        "memory_only": memory_only, "watched": not any("leak" in s for s in steps), "processes": pool.get("processes", 1),
         "ranks": ranks, "first": len(first), "last": len(last),
     })
     for scope in first + last:
