@@ -26,7 +26,8 @@ bad() {
 nm -D --defined-only "$so" | awk '{ print $NF }' | sed 's/@.*//' | sort -u >"$work/exported"
 foreign=$(grep -v '^reqbus_' "$work/exported" || true)
 if [[ -z $foreign ]]; then ok "only reqbus_* is exported ($(wc -l <"$work/exported") symbols)"; else bad "exported, and not reqbus_*:" "$foreign"; fi
-testing=$(grep -E '(^reqbus_test_|_test_|test_?clock|clock_driver)' "$work/exported" || true)
+for_tests='(^reqbus_test_|_test_|test_?clock|clock_driver)'
+testing=$(grep -E "$for_tests" "$work/exported" || true)
 if [[ -z $testing ]]; then ok "nothing for tests is exported"; else bad "exported, and only for tests:" "$testing"; fi
 
 # What the header declares is what the library exports.
@@ -37,6 +38,26 @@ undeclared=$(comm -13 "$work/declared" "$work/exported")
 missing=$(comm -23 "$work/declared.all" "$work/exported")
 if [[ -z $undeclared ]]; then ok "every exported function is in reqbus.h"; else bad "exported, but not in reqbus.h:" "$undeclared"; fi
 if [[ -z $missing ]]; then ok "every function of reqbus.h is exported"; else bad "in reqbus.h, but not exported:" "$missing"; fi
+
+# The archive: its objects also hold names of Rust's own, which no C name can meet; of reqbus_* the same as the shared one.
+nm -g --defined-only "$stage/lib/libreqbus.a" 2>/dev/null | awk 'NF == 3 { print $3 }' | grep '^reqbus_' | sort -u >"$work/archived" || true
+testing=$(grep -E "$for_tests" "$work/archived" || true)
+if [[ -z $testing ]]; then ok "nothing for tests is in libreqbus.a"; else bad "in libreqbus.a, and only for tests:" "$testing"; fi
+foreign=$(comm -13 "$work/declared.all" "$work/archived")
+missing=$(comm -23 "$work/declared.all" "$work/archived")
+if [[ -z $foreign && -z $missing ]]; then ok "libreqbus.a defines the functions of reqbus.h and no other reqbus_*"; fi
+[[ -z $foreign ]] || bad "defined in libreqbus.a, but not in reqbus.h:" "$foreign"
+[[ -z $missing ]] || bad "in reqbus.h, but not defined in libreqbus.a:" "$missing"
+
+# Each part of the ABI is there at all: a header that lost a part would agree with a library that lost it too.
+for part in bus subscription batch bell pool slot wait holders backoff; do
+    count=$(grep -c "^reqbus_${part}_" "$work/declared" || true)
+    if ((count >= 3)); then ok "reqbus_${part}_*: $count functions"; else bad "reqbus_${part}_*: $count functions"; fi
+done
+
+# Nothing that is installed speaks of tests.
+files=$(find "$stage" -name '*test*'; grep -lE 'reqbus_test_' "$stage/include/reqbus.h" || true)
+if [[ -z $files ]]; then ok "nothing for tests is installed"; else bad "installed, and only for tests:" "$files"; fi
 
 # The dynamic section.
 readelf -dW "$so" >"$work/dynamic"

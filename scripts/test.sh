@@ -17,6 +17,7 @@ step() {
 
 step "lint" scripts/lint.sh
 step "Rust tests" cargo test "${flags[@]}" --workspace
+step "slots through the C ABI" cargo test "${flags[@]}" -p reqbus-ffi --features test-clock --test slots_model
 step "loom models" scripts/loom.sh
 step "build and stage" make --no-print-directory stage
 step "library" scripts/check_library.sh
