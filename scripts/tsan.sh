@@ -35,4 +35,5 @@ export TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 ${TSAN_OPTIONS:-}"
 filter=()
 [[ -z ${FILTER:-} ]] || filter=("$FILTER")
 CARGO_TARGET_DIR=$target/tsan RUSTFLAGS=$rustflags \
-    cargo "+$toolchain" test "${flags[@]}" --target "$host" --release -p reqbus-core --test bus_stress -- "${filter[@]}"
+    cargo "+$toolchain" test "${flags[@]}" --target "$host" --release -p reqbus-core --test bus_stress \
+    --test slots_stress -- "${filter[@]}"
