@@ -312,6 +312,37 @@ fn s4_a_timeout_of_zero_is_one_try() {
     assert_eq!(stands(&pool, "user", "1"), (0, 0));
 }
 
+/// The same over a line: the try takes as long as its answer, and leaves no ticket there.
+#[test]
+fn s4_one_try_of_a_store_far_away() {
+    let (pool, driver) = pool_with(PoolOptions {
+        fault: Some(FaultOptions {
+            latest: ms(5),
+            ..FaultOptions::default()
+        }),
+        ..PoolOptions::default()
+    });
+    for now in [(Duration::ZERO, 20), (s(30), 0)] {
+        let options = WaitOptions {
+            timeout: now.0,
+            max_waiting: now.1,
+            ..WaitOptions::default()
+        };
+        let free = pool.wait(&user("1", 1), &options);
+        driver.advance(ms(10));
+        let slot = granted(&free);
+        let busy = pool.wait(&user("1", 1), &options);
+        driver.advance(ms(10));
+        assert_eq!(outcome(&busy), Outcome::Busy);
+        slot.release();
+        driver.advance(ms(5));
+    }
+    let reply = pool.load(&[Key::new("user", "1")]);
+    driver.advance(ms(10));
+    let loads = reply.wait(Some(Duration::ZERO)).unwrap();
+    assert_eq!((loads[0].in_use, loads[0].waiting), (0, 0));
+}
+
 /// Shorter than the first delay of a backoff (100 ms): still one try, the whole time, and no more than that.
 #[test]
 fn s4_a_timeout_below_the_first_backoff_is_kept() {
