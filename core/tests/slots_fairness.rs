@@ -168,6 +168,24 @@ fn s3_an_owner_that_never_looks_costs_three_seconds_once() {
     }
 }
 
+/// Who lost an offer by being away is before all who came after it, once it is back.
+#[test]
+fn s3_who_comes_back_has_its_old_place() {
+    let (pool, driver) = pool();
+    let asks = user("1", 1);
+    let held = pool.try_acquire(&asks, "").unwrap();
+    let [away, second, third] = [(); 3].map(|()| pool.wait(&asks, &patient()));
+    held.release();
+    driver.advance(s(3));
+    let slot = granted(&second);
+    assert!(away.try_next().is_none());
+    assert_eq!(away.position(), 1, "its old number");
+    slot.release();
+    assert!(third.try_next().is_none());
+    drop(granted(&away));
+    drop(granted(&third));
+}
+
 /// It holds its user's unit and stands in the account's queue as everybody else does: who comes later is served later.
 #[test]
 fn s6_a_wait_for_two_keys_is_served_in_its_turn() {
