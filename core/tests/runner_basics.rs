@@ -69,6 +69,46 @@ fn the_longest_overdue_come_first_and_the_rest_is_counted() {
 }
 
 #[test]
+fn an_id_that_stands_twice_takes_no_room_from_others() {
+    let (admission, _) = admission(2);
+    let permits = admission.admit(&due(&["a", "a", "a", "b", "c"])).unwrap();
+    assert_eq!(ids(&permits), ["a", "b"]);
+    let stats = admission.stats();
+    assert_eq!(
+        (stats.run, stats.skipped_busy, stats.skipped_full),
+        (2, 2, 1)
+    );
+}
+
+#[test]
+fn a_host_takes_as_many_as_it_can_run() {
+    let (admission, _) = admission(5);
+    assert_eq!(
+        admission.admit_at_most(&due(&["a", "b"]), 1).unwrap().len(),
+        1
+    );
+    assert!(admission.admit_at_most(&due(&["b"]), 0).unwrap().is_empty());
+    assert_eq!(admission.stats().skipped_full, 2);
+}
+
+#[test]
+fn the_first_round_comes_within_the_jitter_and_is_drawn_from_the_seed() {
+    let first = |seed| {
+        let options = RunnerOptions {
+            jitter: SECOND * 3,
+            seed,
+            clock: Clock::driven().0,
+            ..RunnerOptions::default()
+        };
+        Admission::new(options).unwrap().until_next_round()
+    };
+    assert_eq!(first(Some(7)), first(Some(7)));
+    assert_ne!(first(Some(7)), first(Some(8)));
+    assert_ne!(first(None), first(None), "drawn anew for each");
+    assert!((0..100).all(|seed| first(Some(seed)) < SECOND * 3));
+}
+
+#[test]
 fn equals_take_turns() {
     let (admission, _) = admission(2);
     let list = due(&["a", "b", "c", "d", "e"]);

@@ -7,12 +7,11 @@ use std::time::Duration;
 use super::flight::{Flights, InFlight};
 use super::options::RunnerOptions;
 use super::permit::{Permit, Verdict};
-use super::schedule::{Due, first_of};
+use super::schedule::{Due, in_order};
 use super::stats::RunnerStats;
 use crate::bell::Source;
 use crate::error::{Error, Result};
 use crate::fork::Generation;
-use crate::random::next_random;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::time::Clock;
 
@@ -29,6 +28,8 @@ pub struct Admission {
 
 pub(super) struct AdmissionCore {
     options: RunnerOptions,
+    /// How long after the beginning the first round is due.
+    first_ns: u64,
     generation: Generation,
     /// No check begins any more. Set under the lock; Release, so that who sees it sees what came before.
     stopped: AtomicBool,
@@ -52,15 +53,12 @@ impl Admission {
     /// an option that is out of range.
     pub fn new(options: RunnerOptions) -> Result<Self> {
         options.check()?;
-        let jitter_ns = options.jitter.as_nanos() as u64;
-        let wait_ns = match jitter_ns {
-            0 => 0,
-            jitter_ns => next_random(&mut options.seed.clone()) % jitter_ns,
-        };
-        let next_ns = options.clock.now_ns().saturating_add(wait_ns);
+        let first_ns = options.draw_first_ns()?;
+        let next_ns = options.clock.now_ns().saturating_add(first_ns);
         Ok(Self {
             core: Arc::new(AdmissionCore {
                 options,
+                first_ns,
                 generation: Generation::current(),
                 stopped: AtomicBool::new(false),
                 state: Mutex::new(State {
@@ -79,25 +77,36 @@ impl Admission {
         &self.core
     }
 
-    /// How long until the next round; zero when it is due.
+    /// How long until the next round; zero when it is due, and in a forked child, where [`Admission::admit`] says so.
     #[must_use]
     pub fn until_next_round(&self) -> Duration {
+        if !self.core.generation.is_current() {
+            return Duration::ZERO;
+        }
         let now_ns = self.core.clock().now_ns();
-        let next_ns = self.core.state.lock().next_ns;
-        Duration::from_nanos(next_ns.saturating_sub(now_ns))
+        Duration::from_nanos(self.core.next_round_ns().saturating_sub(now_ns))
     }
 
-    /// Begins a round, whenever it is called: permits for those of the due items that may be checked now, in the order
-    /// in which they should begin. The next round is due `every` after this one was, or, if it comes late, at the first
-    /// such time that is still to come.
-    ///
-    /// None while paused. [`crate::ErrorKind::Closed`] after a stop; [`crate::ErrorKind::InvalidArgument`] and
-    /// [`crate::ErrorKind::TooLarge`] for an id, and then nothing was admitted; [`crate::ErrorKind::Forked`].
+    /// As [`Admission::admit_at_most`], with as many permits as there is room for: never more than `at_once`.
     pub fn admit(&self, due: &[Due<'_>]) -> Result<Vec<Permit>> {
+        self.admit_at_most(due, usize::MAX)
+    }
+
+    /// Begins a round, whenever it is called: at most `most` permits for those of the due items that may be checked now,
+    /// in the order in which they should begin. The next round is due `every` after this one was, or, if it comes late,
+    /// at the first such time that is still to come.
+    ///
+    /// Each item gets a permit, or is counted: as busy if its id is being checked (an id that stands in the list twice is
+    /// checked once), else as one that found no room. None while paused. [`crate::ErrorKind::Closed`] after a stop;
+    /// [`crate::ErrorKind::InvalidArgument`] and [`crate::ErrorKind::TooLarge`] for an id, and then nothing was admitted;
+    /// [`crate::ErrorKind::Forked`].
+    pub fn admit_at_most(&self, due: &[Due<'_>], most: usize) -> Result<Vec<Permit>> {
         self.core.generation.check()?;
         due.iter().try_for_each(Due::check)?;
         let core = &self.core;
         let now_ns = core.clock().now_ns();
+        // Before the lock, so that it outlives it: a permit that is dropped takes it.
+        let mut permits = Vec::new();
         let mut state = core.state.lock();
         if core.is_stopped() {
             return Err(Error::closed("runner"));
@@ -105,7 +114,7 @@ impl Admission {
         core.begin_round(&mut state, now_ns);
         if state.is_paused {
             state.stats.paused_rounds += 1;
-            return Ok(Vec::new());
+            return Ok(permits);
         }
         let State {
             flights,
@@ -113,33 +122,30 @@ impl Admission {
             turn,
             ..
         } = &mut *state;
-        let room = flights.room(core.options.at_once);
-        let mut free = 0_u64;
-        let first = first_of(due, room, *turn, |item| {
-            let is_free = !flights.holds(item.id);
-            free += u64::from(is_free);
-            is_free
-        });
-        stats.skipped_busy += due.len() as u64 - free;
-        let limit_ns = core.options.limit.as_nanos() as u64;
-        let stuck_from_ns = now_ns.saturating_add(limit_ns);
-        let mut permits = Vec::with_capacity(first.len());
-        for at in first {
-            let Some(item) = due.get(at) else { continue };
-            if flights.holds(item.id) {
-                stats.skipped_busy += 1; // it stands twice in the list
-                free -= 1;
-                continue;
+        let room = flights.room(core.options.at_once).min(most);
+        if room > 0 {
+            let limit_ns = core.options.limit.as_nanos() as u64;
+            let stuck_from_ns = now_ns.saturating_add(limit_ns);
+            for at in in_order(due, *turn) {
+                let Some(item) = due.get(at).filter(|item| !flights.holds(item.id)) else {
+                    continue;
+                };
+                let id: Arc<str> = item.id.into();
+                let number = flights.add(id.clone(), now_ns, stuck_from_ns);
+                permits.push(Permit::new(core, id, number, stuck_from_ns));
+                stats.late += u64::from(item.overdue > core.options.every);
+                // Those after it come first the next time.
+                *turn = at + 1;
+                if permits.len() == room {
+                    break;
+                }
             }
-            let id: Arc<str> = item.id.into();
-            let number = flights.add(id.clone(), now_ns, stuck_from_ns);
-            permits.push(Permit::new(core, id, number, stuck_from_ns));
-            stats.run += 1;
-            stats.late += u64::from(item.overdue > core.options.every);
-            // Those after it come first the next time.
-            *turn = at + 1;
         }
-        stats.skipped_full += free - permits.len() as u64;
+        let run = permits.len() as u64;
+        let held = due.iter().filter(|item| flights.holds(item.id)).count() as u64;
+        stats.run += run;
+        stats.skipped_busy += held - run;
+        stats.skipped_full += due.len() as u64 - held;
         Ok(permits)
     }
 
@@ -211,6 +217,16 @@ impl AdmissionCore {
         self.stopped.load(Ordering::Acquire)
     }
 
+    /// The schedule begins now, not when this was made.
+    pub(super) fn begin_schedule(&self) {
+        let now_ns = self.clock().now_ns();
+        self.state.lock().next_ns = now_ns.saturating_add(self.first_ns);
+    }
+
+    pub(super) fn next_round_ns(&self) -> u64 {
+        self.state.lock().next_ns
+    }
+
     fn begin_round(&self, state: &mut State, now_ns: u64) {
         self.note_stuck(state, now_ns);
         state.stats.rounds += 1;
@@ -249,11 +265,9 @@ impl AdmissionCore {
         self.wake();
     }
 
-    /// How many checks are under way, other than that of `except`.
-    pub(super) fn flights(&self, except: Option<&str>) -> usize {
-        let flights = &self.state.lock().flights;
-        let own = except.is_some_and(|id| flights.holds(id));
-        flights.len() - usize::from(own)
+    /// Whether no check is under way, other than those that `is_apart` says.
+    pub(super) fn is_idle(&self, is_apart: impl Fn(&str) -> bool) -> bool {
+        self.state.lock().flights.ids().all(is_apart)
     }
 
     /// `source` is woken from now on when a permit is given back, and by a stop.

@@ -32,8 +32,8 @@ struct Flight {
 }
 
 impl Flights {
-    pub(super) fn len(&self) -> usize {
-        self.by_id.len()
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.by_id.keys().map(|id| &**id)
     }
 
     pub(super) fn holds(&self, id: &str) -> bool {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::random::{next_random, random_seed};
 use crate::time::Clock;
 
 /// How a runner goes.
@@ -14,11 +15,12 @@ pub struct RunnerOptions {
     pub at_once: u32,
     /// After how long a check is stuck; 1 ms to a day. 63 s by default: a request of 45 s, a ping of 8 s, 10 s to spare.
     pub limit: Duration,
-    /// The first round begins within this time of the start, spread by `seed`; the others follow it. Zero by default: at
-    /// once.
+    /// The first round begins within this time of the start, drawn from `seed`; the others follow it. At most a day. Zero
+    /// by default: at once.
     pub jitter: Duration,
-    /// What the jitter is drawn from: a number that differs from process to process.
-    pub seed: u64,
+    /// What the jitter is drawn from: the same seed, the same time. `None` by default: the system's random numbers, so that
+    /// processes that start together do not ask together.
+    pub seed: Option<u64>,
     /// The clock of rounds, limits and ages.
     pub clock: Clock,
 }
@@ -47,6 +49,19 @@ impl RunnerOptions {
         }
         Ok(())
     }
+
+    /// How long after the beginning the first round is due. [`ErrorKind::System`] when the system has no random numbers.
+    pub(super) fn draw_first_ns(&self) -> Result<u64> {
+        let jitter_ns = self.jitter.as_nanos() as u64;
+        if jitter_ns == 0 {
+            return Ok(0);
+        }
+        let mut state = match self.seed {
+            Some(seed) => seed,
+            None => random_seed()?,
+        };
+        Ok(next_random(&mut state) % jitter_ns)
+    }
 }
 
 fn check_time(context: &'static str, time: Duration) -> Result<()> {
@@ -67,7 +82,7 @@ impl Default for RunnerOptions {
             at_once: Self::AT_ONCE,
             limit: Self::LIMIT,
             jitter: Duration::ZERO,
-            seed: 0,
+            seed: None,
             clock: Clock::system(),
         }
     }

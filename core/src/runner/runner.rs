@@ -19,7 +19,8 @@ use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::threads;
 use crate::time::Deadline;
 
-/// What a [`Runner`] asks its host. Called on the runner's threads, under no lock; a panic is caught and counted.
+/// What a [`Runner`] asks its host. Called on the runner's threads, under no lock; a panic is caught and counted. Dropped
+/// when nobody will call it any more: with the runner, or when the last thread that outlived it ends.
 pub trait Checks: Send + Sync + 'static {
     /// Lists what is due now. An error is a failed round; the next comes all the same. Called by one thread at a time;
     /// while it runs no check begins.
@@ -54,10 +55,19 @@ struct Inner {
     admission: Admission,
     checks: Arc<dyn Checks>,
     generation: Generation,
-    options: RunnerOptions,
+    every: Duration,
     /// Whether there is a thread that asks, or was one.
     life: Mutex<Life>,
-    asking: AtomicBool,
+    threads: Arc<Threads>,
+}
+
+/// What is known of a runner's threads. Apart from the rest: a thread lets go of the host's checks before it says here, or
+/// by its permit, that it has ended.
+struct Threads {
+    /// One asks what is due.
+    is_asking: AtomicBool,
+    /// Who has stopped the runner from inside: what it checks, or `None` if it asks. They do not wait for each other.
+    stopping: Mutex<Vec<Option<Arc<str>>>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,12 +97,15 @@ impl Runner {
     pub fn new(options: RunnerOptions, checks: Arc<dyn Checks>) -> Result<Self> {
         Ok(Self {
             inner: Arc::new(Inner {
-                admission: Admission::new(options.clone())?,
+                every: options.every,
+                admission: Admission::new(options)?,
                 checks,
                 generation: Generation::current(),
-                options,
                 life: Mutex::new(Life::New),
-                asking: AtomicBool::new(false),
+                threads: Arc::new(Threads {
+                    is_asking: AtomicBool::new(false),
+                    stopping: Mutex::new(Vec::new()),
+                }),
             }),
         })
     }
@@ -108,18 +121,23 @@ impl Runner {
             Life::New => {}
         }
         let inner = self.inner.clone();
-        self.inner.asking.store(true, Ordering::Release);
+        inner.admission.core().begin_schedule();
+        let is_asking = &self.inner.threads.is_asking;
+        is_asking.store(true, Ordering::Release);
         if let Err(error) = threads::spawn("reqbus-runner", move || inner.ask()) {
-            self.inner.asking.store(false, Ordering::Release);
+            is_asking.store(false, Ordering::Release);
             return Err(error);
         }
         *life = Life::Started;
         Ok(())
     }
 
-    /// Stops: no check begins any more, those under way are told, and this blocks until they have ended, at most for
-    /// `timeout`. Those that did not end by then; they go on, and their threads end with them. Twice is fine. From inside
-    /// a check it does not wait for that one.
+    /// Stops: no check is admitted any more, those under way are told, and this blocks until they have ended, at most for
+    /// `timeout`. Those that did not end by then; they go on, and their threads end with them. Twice is fine.
+    ///
+    /// From inside [`Checks::due`] or a check it does not wait for that call, nor for others that have stopped the runner
+    /// from inside, and does not name its own. If it names nobody, and no call is under way, nothing of the host's is
+    /// called any more, and the drop of the runner drops the checks.
     pub fn stop(&self, timeout: Duration) -> Vec<Left> {
         if !self.inner.generation.is_current() {
             return Vec::new();
@@ -136,6 +154,12 @@ impl Runner {
     /// Pauses, or goes on: what is in flight goes on, and the host is not asked what is due.
     pub fn pause(&self, paused: bool) {
         self.inner.admission.pause(paused);
+    }
+
+    /// Whether it is paused.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.inner.admission.is_paused()
     }
 
     /// What is being checked now, oldest first.
@@ -181,21 +205,20 @@ impl Inner {
 
     /// Blocks until no check is under way and nobody asks what is due.
     fn await_end(&self, timeout: Duration) {
-        let own = self.own();
-        let asks_here = own == Some(None);
-        let own = own.flatten();
         let core = self.admission.core();
+        let own = self.own();
+        if let Some(own) = &own {
+            self.threads.stopping.lock().push(own.clone());
+            core.wake();
+        }
         let source = Source::new();
         core.watch(&source);
         let deadline = Deadline::new(core.clock(), Some(timeout));
         let timer = deadline.timer(core.clock(), &source);
         loop {
             source.begin_park();
-            let is_asking = self.asking.load(Ordering::Acquire) && !asks_here;
-            if core.flights(own.as_deref()) == 0 && !is_asking {
-                break;
-            }
-            if timer.is_err() || deadline.has_passed(core.clock()) {
+            if self.has_ended(own.is_some()) || timer.is_err() || deadline.has_passed(core.clock())
+            {
                 break;
             }
             source.park(deadline.instant());
@@ -204,30 +227,46 @@ impl Inner {
         core.unwatch(&source);
     }
 
+    /// Whether nobody works any more; from inside: nobody but those who have stopped it from inside.
+    fn has_ended(&self, from_inside: bool) -> bool {
+        let apart = if from_inside {
+            self.threads.stopping.lock().clone()
+        } else {
+            Vec::new()
+        };
+        let is_apart = |id: Option<&str>| apart.iter().any(|other| other.as_deref() == id);
+        // Who asks first: it is over only after its last permits were given.
+        let is_asking = self.threads.is_asking.load(Ordering::Acquire);
+        (!is_asking || is_apart(None)) && self.admission.core().is_idle(|id| is_apart(Some(id)))
+    }
+
     /// The thread that asks what is due.
     fn ask(self: Arc<Self>) {
-        let core = self.admission.core();
+        let core = self.admission.core().clone();
         let source = Source::new();
         core.watch(&source);
         self.begin_work(None);
         while !core.is_stopped() {
-            let wait = self.admission.until_next_round();
-            if wait.is_zero() {
+            let deadline = Deadline::at(core.clock(), core.next_round_ns());
+            if deadline.has_passed(core.clock()) {
                 self.round();
                 continue;
             }
-            let deadline = Deadline::new(core.clock(), Some(wait));
+            source.begin_park();
+            // Without a timer, which only a clock for tests needs, there is no next round.
             let Ok(_timer) = deadline.timer(core.clock(), &source) else {
                 break;
             };
-            source.begin_park();
-            if !core.is_stopped() && !deadline.has_passed(core.clock()) {
+            if !core.is_stopped() {
                 source.park(deadline.instant());
             }
         }
         source.end_wait();
         core.unwatch(&source);
-        self.asking.store(false, Ordering::Release);
+        WORK.set(None);
+        let threads = self.threads.clone();
+        drop(self);
+        threads.is_asking.store(false, Ordering::Release);
         core.wake();
     }
 
@@ -237,8 +276,8 @@ impl Inner {
             return;
         }
         let mut list = DueList::default();
-        let asked = catch_unwind(AssertUnwindSafe(|| self.checks.due(&mut list)));
-        if !matches!(asked, Ok(Ok(()))) {
+        let asked = guarded(|| self.checks.due(&mut list));
+        if !matches!(asked, Some(Ok(()))) {
             self.admission.fail_round();
             return;
         }
@@ -262,20 +301,34 @@ impl Inner {
     /// A thread that checks one item.
     fn check(self: Arc<Self>, permit: Permit) {
         self.begin_work(Some(permit.shared_id().clone()));
-        let ended = catch_unwind(AssertUnwindSafe(|| self.checks.check(&permit)));
+        let ended = guarded(|| self.checks.check(&permit));
         WORK.set(None);
+        drop(self);
         permit.finish(match ended {
-            Ok(true) => Verdict::Succeeded,
-            Ok(false) => Verdict::Failed,
-            Err(_) => Verdict::Panicked,
+            Some(true) => Verdict::Succeeded,
+            Some(false) => Verdict::Failed,
+            None => Verdict::Panicked,
         });
     }
+}
+
+/// Runs code of the host's; `None` if it panicked. A payload that panics as it is dropped ends here too: what that second
+/// panic carries is leaked, or this would have no end.
+fn guarded<R>(call: impl FnOnce() -> R) -> Option<R> {
+    let payload = match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(answer) => return Some(answer),
+        Err(payload) => payload,
+    };
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(again);
+    }
+    None
 }
 
 impl fmt::Debug for Runner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runner")
-            .field("every", &self.inner.options.every)
+            .field("every", &self.inner.every)
             .field("in_flight", &self.in_flight())
             .field("stats", &self.stats())
             .finish_non_exhaustive()

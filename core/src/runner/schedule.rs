@@ -1,5 +1,7 @@
 //! What is due, and what of it comes first.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -9,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Due<'a> {
     /// What is to be checked: 1 to 255 bytes.
     pub id: &'a str,
-    /// Since when it is due; the longest come first.
+    /// For how long it has been due; the longest come first.
     pub overdue: Duration,
 }
 
@@ -32,36 +34,15 @@ impl Due<'_> {
     }
 }
 
-/// The positions of up to `room` items, the longest overdue first, of equals beginning at position `start` and round
-/// from the end to the beginning. `is_free` says which of them may be taken; it is asked once for each item.
+/// The positions of the items, the longest overdue first, of equals beginning at position `start` and round from the end
+/// to the beginning.
 ///
-/// One pass over the items, and a sorted list of `room`: what will not run is not sorted.
-pub(super) fn first_of(
-    items: &[Due<'_>],
-    room: usize,
-    start: usize,
-    mut is_free: impl FnMut(&Due<'_>) -> bool,
-) -> Vec<usize> {
+/// A heap: what is not taken of it is not sorted.
+pub(super) fn in_order(items: &[Due<'_>], start: usize) -> impl Iterator<Item = usize> {
     let count = items.len().max(1);
-    // Smaller is earlier: overdue turned round, then the turn.
-    let rank = |at: usize, item: &Due<'_>| {
-        let turn = (at + count - start % count) % count;
-        (std::cmp::Reverse(item.overdue), turn)
-    };
-    let mut first: Vec<((std::cmp::Reverse<Duration>, usize), usize)> = Vec::with_capacity(room);
-    for (at, item) in items.iter().enumerate() {
-        if !is_free(item) || room == 0 {
-            continue;
-        }
-        let rank = rank(at, item);
-        if first.len() == room {
-            if first.last().is_some_and(|(last, _)| *last < rank) {
-                continue;
-            }
-            first.pop();
-        }
-        let place = first.partition_point(|(other, _)| *other < rank);
-        first.insert(place, (rank, at));
-    }
-    first.into_iter().map(|(_, at)| at).collect()
+    let start = start % count;
+    let rank =
+        |(at, item): (usize, &Due<'_>)| (item.overdue, Reverse((at + count - start) % count));
+    let mut heap: BinaryHeap<_> = items.iter().enumerate().map(rank).collect();
+    std::iter::from_fn(move || heap.pop()).map(move |(_, Reverse(turn))| (start + turn) % count)
 }

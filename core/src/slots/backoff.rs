@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::random::next_random;
+use crate::random::{next_random, random_seed};
 
 /// Delays between tries: the first, then each half as long again, up to a cap, each spread by a jitter.
 ///
@@ -33,11 +33,7 @@ impl Backoff {
     ///
     /// [`ErrorKind::System`] when the system has no random numbers.
     pub fn new() -> Result<Self> {
-        let seed = getrandom::u64().map_err(|e| {
-            let message = format!("no random numbers: {e}");
-            Error::new(ErrorKind::System, "seed", message)
-        })?;
-        Ok(Self::seeded(seed))
+        Ok(Self::seeded(random_seed()?))
     }
 
     /// 100 ms to 2 s, with the jitter that belongs to `seed`: the same delays each time.

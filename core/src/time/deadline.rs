@@ -38,6 +38,16 @@ impl Deadline {
             .map_or(Self::Never, Self::At)
     }
 
+    /// At `at_ns` of [`Clock::now_ns`].
+    pub(crate) fn at(clock: &Clock, at_ns: u64) -> Self {
+        #[cfg(any(test, feature = "test-clock"))]
+        if clock.is_driven() {
+            return Self::Driven(at_ns);
+        }
+        let left_ns = at_ns.saturating_sub(clock.now_ns());
+        Self::new(clock, Some(Duration::from_nanos(left_ns)))
+    }
+
     /// Until when a park may last.
     pub(crate) fn instant(&self) -> Option<Instant> {
         match self {
