@@ -316,8 +316,8 @@ fn checks_run_fail_and_panic_and_the_rounds_go_on() {
     runner.start().unwrap();
     let ran: BTreeSet<String> = hear.iter().take(30).collect();
     assert_eq!(ran.len(), 3);
-    assert!(runner.stop(SECOND * 30).is_empty());
-    assert!(runner.stop(SECOND * 30).is_empty());
+    assert!(runner.stop(SECOND * 30).has_ended);
+    assert!(runner.stop(SECOND * 30).has_ended);
     assert_eq!(runner.start().unwrap_err().kind(), ErrorKind::Closed);
     let stats = runner.stats();
     assert_eq!(stats.failed_rounds, 2);
@@ -341,13 +341,15 @@ fn a_stop_names_who_is_left_and_a_check_is_told() {
     let runner = Runner::new(quick(), Arc::new(Host(lists(&["slow"]), check))).unwrap();
     runner.start().unwrap();
     has_begun.recv().unwrap();
-    let left = runner.stop(Duration::from_millis(10));
+    let stopped = runner.stop(Duration::from_millis(10));
+    assert!(!stopped.has_ended);
+    let left = stopped.left;
     assert_eq!(
         left.iter().map(|left| &*left.id).collect::<Vec<_>>(),
         ["slow"]
     );
     go.send(()).unwrap();
-    assert!(runner.stop(SECOND * 30).is_empty());
+    assert!(runner.stop(SECOND * 30).has_ended);
     assert!(was_told.load(Ordering::Relaxed));
 }
 
@@ -359,16 +361,19 @@ fn a_check_stops_its_own_runner() {
     let told = Mutex::new(told);
     let check = move |_: &Permit| {
         if let Some(runner) = &*inside.lock().unwrap() {
-            let _ = told.lock().unwrap().send(runner.stop(SECOND * 30).len());
+            let _ = told
+                .lock()
+                .unwrap()
+                .send(runner.stop(SECOND * 30).has_ended);
         }
         true
     };
     let runner = Arc::new(Runner::new(quick(), Arc::new(Host(lists(&["a"]), check))).unwrap());
     *place.lock().unwrap() = Some(runner.clone());
     runner.start().unwrap();
-    assert_eq!(hear.recv_timeout(SECOND * 30).unwrap(), 0);
+    assert!(hear.recv_timeout(SECOND * 30).unwrap());
     place.lock().unwrap().take();
-    assert!(runner.stop(SECOND * 30).is_empty());
+    assert!(runner.stop(SECOND * 30).has_ended);
 }
 
 #[test]
@@ -386,7 +391,7 @@ fn starts_and_stops_leave_no_thread() {
         );
         let runner = runner.unwrap();
         runner.start().unwrap();
-        assert!(runner.stop(SECOND * 30).is_empty());
+        assert!(runner.stop(SECOND * 30).has_ended);
     }
     // Other tests' threads come and go too.
     let begun = std::time::Instant::now();

@@ -13,6 +13,7 @@
 //! checks on threads of its own, which come with the work and go when there is none.
 
 mod admission;
+mod checks;
 mod flight;
 mod options;
 mod permit;
@@ -25,9 +26,10 @@ mod schedule;
 mod stats;
 
 pub use admission::Admission;
+pub use checks::{Checks, DueList};
 pub use flight::InFlight;
 pub use options::RunnerOptions;
 pub use permit::{Permit, Verdict};
-pub use runner::{Checks, DueList, Left, Runner};
+pub use runner::{Runner, Stopped};
 pub use schedule::Due;
 pub use stats::RunnerStats;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::admission::Admission;
+use super::checks::{Checks, DueList};
 use super::flight::InFlight;
 use super::options::RunnerOptions;
 use super::permit::{Permit, Verdict};
-use super::schedule::Due;
 use super::stats::RunnerStats;
 use crate::bell::Source;
 use crate::error::{Error, Result};
@@ -18,31 +18,6 @@ use crate::fork::Generation;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::threads;
 use crate::time::Deadline;
-
-/// What a [`Runner`] asks its host. Called on the runner's threads, under no lock; a panic is caught and counted. Dropped
-/// when nobody will call it any more: with the runner, or when the last thread that outlived it ends.
-pub trait Checks: Send + Sync + 'static {
-    /// Lists what is due now. An error is a failed round; the next comes all the same. Called by one thread at a time;
-    /// while it runs no check begins.
-    fn due(&self, list: &mut DueList) -> Result<(), String>;
-
-    /// Checks one item; whether it is well. Called by many threads at once, never for one id by two. It should look at
-    /// [`Permit::should_end`] now and then.
-    fn check(&self, permit: &Permit) -> bool;
-}
-
-/// What is due, as [`Checks::due`] lists it.
-#[derive(Default)]
-pub struct DueList(Vec<(Box<str>, Duration)>);
-
-impl DueList {
-    /// Adds an item of 1 to 255 bytes that is due for so long.
-    pub fn add(&mut self, id: &str, overdue: Duration) -> Result<()> {
-        Due { id, overdue }.check()?;
-        self.0.push((id.into(), overdue));
-        Ok(())
-    }
-}
 
 /// Periodic checks on threads of its own: one that asks what is due, and one for each check while it runs.
 ///
@@ -77,8 +52,14 @@ enum Life {
     Stopped,
 }
 
-/// A check that did not end before the deadline of a stop.
-pub type Left = InFlight;
+/// How far a stop came.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Checks that have not ended, oldest first.
+    pub left: Vec<InFlight>,
+    /// Nobody is left, and nobody asks what is due any more: nothing of the host's is called from now on.
+    pub has_ended: bool,
+}
 
 /// What a thread of a runner does.
 struct Work {
@@ -133,22 +114,28 @@ impl Runner {
     }
 
     /// Stops: no check is admitted any more, those under way are told, and this blocks until they have ended, at most for
-    /// `timeout`. Those that did not end by then; they go on, and their threads end with them. Twice is fine.
+    /// `timeout`. Those that did not end by then go on, and their threads end with them. Twice is fine.
     ///
-    /// From inside [`Checks::due`] or a check it does not wait for that call, nor for others that have stopped the runner
-    /// from inside, and does not name its own. If it names nobody, and no call is under way, nothing of the host's is
-    /// called any more, and the drop of the runner drops the checks.
-    pub fn stop(&self, timeout: Duration) -> Vec<Left> {
+    /// From inside [`Checks::due`] or a check it does not wait for that call, which does not count, nor for others that have
+    /// stopped the runner from inside. Otherwise, once it has ended, the drop of the runner is that of the checks.
+    pub fn stop(&self, timeout: Duration) -> Stopped {
         if !self.inner.generation.is_current() {
-            return Vec::new();
+            // No thread is here.
+            return Stopped {
+                left: Vec::new(),
+                has_ended: true,
+            };
         }
         *self.inner.life.lock() = Life::Stopped;
         self.inner.admission.stop();
         self.inner.await_end(timeout);
-        let own = self.inner.own().flatten();
+        let own = self.inner.own();
+        // Who asks first, as in `has_ended`.
+        let is_asking = self.inner.threads.is_asking.load(Ordering::Acquire);
         let mut left = self.inner.admission.in_flight();
-        left.retain(|flight| own.as_ref() != Some(&flight.id));
-        left
+        left.retain(|flight| own != Some(Some(flight.id.clone())));
+        let has_ended = left.is_empty() && (!is_asking || own == Some(None));
+        Stopped { left, has_ended }
     }
 
     /// Pauses, or goes on: what is in flight goes on, and the host is not asked what is due.
@@ -281,16 +268,8 @@ impl Inner {
             self.admission.fail_round();
             return;
         }
-        let due: Vec<Due<'_>> = list
-            .0
-            .iter()
-            .map(|(id, overdue)| Due {
-                id,
-                overdue: *overdue,
-            })
-            .collect();
         // Closed: stopped meanwhile.
-        let permits = self.admission.admit(&due).unwrap_or_default();
+        let permits = self.admission.admit(&list.items()).unwrap_or_default();
         for permit in permits {
             let inner = self.clone();
             // Without a thread the permit goes with the closure, and is counted.
