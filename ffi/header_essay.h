@@ -1,5 +1,5 @@
 /*
- * reqbus.h: an event bus and request slots inside an API or LLM gateway's own process.
+ * reqbus.h: an event bus, request slots and periodic checks inside an API or LLM gateway's own process.
  *
  * Each finished request becomes an event; dashboards, loggers and metrics subscribe, live or resuming
  * after a disconnect. A slow reader never slows a request down, and always learns exactly what it
@@ -35,6 +35,16 @@
  *         reqbus_slot_free(&slot);
  *     }
  *
+ * Checks: every 5 s the host says what is due, and at most 5 are checked at once, none twice at a time, the
+ * longest overdue first. A runner does that on threads of its own; an admission only says which check may
+ * begin, for hosts that run them themselves.
+ *
+ *     reqbus_runner *runner;
+ *     reqbus_due_callback due = { store, list_what_is_due, NULL };
+ *     reqbus_check_callback check = { store, check_one, NULL };
+ *     reqbus_runner_new(NULL, &due, &check, &runner, NULL);
+ *     reqbus_runner_start(runner, NULL);
+ *
  * LINKING
  * -lreqbus for the shared library; for the static one what `pkg-config --static --libs reqbus` says.
  * The shared library exports reqbus_* and nothing else; its soname carries REQBUS_ABI_VERSION. dlclose
@@ -61,8 +71,12 @@
  * Timeouts are milliseconds; -1 waits for ever and 0 tries. Every wait begins with a try. Publishing
  * waits for nothing but one short lock, never for a reader. What may reach the store of a pool takes a
  * timeout; from memory, the only store so far, it is answered at once.
- * There is one callback, the leak sink of a pool (reqbus_leak_sink): nothing else of the caller's runs
- * inside reqbus.
+ *
+ * CALLBACKS
+ * The leak sink of a pool (reqbus_leak_sink) and the two of a runner (reqbus_due_callback,
+ * reqbus_check_callback): nothing else of the caller's runs inside reqbus. Each is a context, a function and a
+ * drop: which thread calls it is said there, no lock is held meanwhile, and it may call reqbus. The drop is
+ * called once, when nobody will call the function any more. None may throw or longjmp.
  *
  * FORK
  * An object made before fork() answers REQBUS_FORKED in the child, without touching the parent's locks,

@@ -132,6 +132,14 @@ reqbus_status reqbus_test_fault_come_back(struct reqbus_test_fault *fault);
  */
 reqbus_status reqbus_test_fault_free(struct reqbus_test_fault **fault);
 
+/**
+ * As reqbus_admission_new, with an admission that reads its time from `clock`, which may be freed before the admission.
+ */
+reqbus_status reqbus_test_admission_new(const reqbus_runner_options *options,
+                                        struct reqbus_test_clock *clock,
+                                        reqbus_admission **admission,
+                                        reqbus_error **error);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus

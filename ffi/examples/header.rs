@@ -5,7 +5,7 @@
 use std::path::Path;
 
 /// The files whose items are in the header, in the header's order.
-const FILES: [&str; 27] = [
+const FILES: [&str; 34] = [
     "version",
     "status",
     "error",
@@ -33,6 +33,13 @@ const FILES: [&str; 27] = [
     "wait",
     "slot",
     "backoff",
+    "runner_options",
+    "runner_stats",
+    "flights",
+    "permit",
+    "admission",
+    "runner_callbacks",
+    "runner",
 ];
 
 /// The text of `include/reqbus.h`, or of `include/reqbus_test.h`.
@@ -45,7 +52,7 @@ pub fn header(test_clock: bool) -> Result<String, Box<dyn std::error::Error>> {
         config.include_guard = Some("REQBUS_TEST_H".into());
         config.includes = vec!["reqbus.h".into()];
         config.header = Some(format!("{generated}\n\n{}", TEST_ESSAY));
-        for file in ["test_clock", "test_pool"] {
+        for file in ["test_clock", "test_pool", "test_runner"] {
             builder = builder.with_src(here.join(format!("src/{file}.rs")));
         }
     } else {

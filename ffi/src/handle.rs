@@ -26,6 +26,11 @@ impl<T> Stamped<T> {
         Self { born, value }
     }
 
+    /// The value, of which no pointer is left.
+    pub(crate) fn into_value(self) -> T {
+        self.value
+    }
+
     /// The value without a look at the generation: only for values that hold no lock.
     pub(crate) fn value(&self) -> &T {
         &self.value
@@ -38,6 +43,10 @@ pub(crate) trait Ownership {}
 /// The pointer is the one owner, a `Box`: freed once, by the function that takes `T **`.
 pub(crate) struct Boxed;
 impl Ownership for Boxed {}
+
+/// The pointer is lent for the call of a callback; the object is reqbus's own, and nothing of C's frees it.
+pub(crate) struct Lent;
+impl Ownership for Lent {}
 
 /// A C type, the Rust type behind it, and who owns it.
 pub(crate) trait Handle: Sized {

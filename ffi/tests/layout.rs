@@ -357,6 +357,56 @@ fn slots_told_of() {
 }
 
 #[test]
+fn checks() {
+    layout!(
+        reqbus_runner_options,
+        48,
+        [
+            size @ 0,
+            every_ms @ 8,
+            limit_ms @ 16,
+            jitter_ms @ 24,
+            seed @ 32,
+            at_once @ 40,
+            flags @ 44,
+        ]
+    );
+    layout!(
+        reqbus_runner_stats,
+        96,
+        [
+            size @ 0,
+            rounds @ 8,
+            failed_rounds @ 16,
+            paused_rounds @ 24,
+            run @ 32,
+            succeeded @ 40,
+            failed @ 48,
+            panicked @ 56,
+            stuck @ 64,
+            skipped_busy @ 72,
+            skipped_full @ 80,
+            late @ 88,
+        ]
+    );
+    layout!(reqbus_due, 24, [id @ 0, id_len @ 8, overdue_ms @ 16]);
+    layout!(
+        reqbus_flight,
+        40,
+        [
+            size @ 0,
+            id @ 8,
+            id_len @ 16,
+            age_ns @ 24,
+            stuck @ 32,
+            reserved @ 36,
+        ]
+    );
+    layout!(reqbus_due_callback, 24, [ctx @ 0, call @ 8, drop @ 16]);
+    layout!(reqbus_check_callback, 24, [ctx @ 0, call @ 8, drop @ 16]);
+}
+
+#[test]
 fn statuses_keep_their_numbers() {
     use reqbus_status::*;
     let numbers = [
@@ -467,6 +517,10 @@ fn enums_keep_their_numbers() {
         ),
         (1, 1, 1)
     );
+    assert_eq!(reqbus_verdict::REQBUS_VERDICT_SUCCEEDED as u32, 0);
+    assert_eq!(reqbus_verdict::REQBUS_VERDICT_FAILED as u32, 1);
+    assert_eq!(reqbus_verdict::REQBUS_VERDICT_PANICKED as u32, 2);
+    assert_eq!(REQBUS_RUNNER_SEEDED, 1);
     assert_eq!((REQBUS_WAIT_TRY, REQBUS_WAIT_NO_PINGS), (1, 2));
     assert_eq!((REQBUS_BACKOFF_SEEDED, REQBUS_BACKOFF_EXACT), (1, 2));
     assert_eq!(REQBUS_LIMIT_MAX, 1_000_000_000);
