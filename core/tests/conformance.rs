@@ -4,6 +4,7 @@
 //!
 //! Each case of a bus runs three times, with batches of 1, 3 and 256 items: what is read must not depend on them.
 //! Each case of a pool (`slots_*.json`) does too, looked at by each face of a wait, on memory and on the store of tests.
+//! Each case of a runner (`runner_*.json`) runs once.
 
 #[path = "conformance/actions.rs"]
 mod actions;
@@ -13,6 +14,8 @@ mod fields;
 mod items;
 #[path = "conformance/reading.rs"]
 mod reading;
+#[path = "conformance/runner.rs"]
+mod runner;
 #[path = "conformance/script.rs"]
 mod script;
 #[path = "conformance/slots/mod.rs"]
@@ -33,6 +36,8 @@ fn run(file: &str) {
     let cases = cases(&Path::new(FOLDER).join(file));
     let run = if file.starts_with("slots_") {
         with_each_face
+    } else if file.starts_with("runner_") {
+        of_a_runner
     } else {
         with_batches
     };
@@ -81,6 +86,10 @@ fn with_each_face(case: &Value) -> Outcome<Ran> {
     Ok(ran)
 }
 
+fn of_a_runner(case: &Value) -> Outcome<Ran> {
+    runner::run(case).map(|()| Ran::Passed)
+}
+
 fn cases(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).expect("the shared cases");
     let mut file: Value = serde_json::from_str(&text).expect("JSON");
@@ -111,6 +120,11 @@ files!(
     lifecycle,
     overflow,
     resume,
+    runner_bad_input,
+    runner_in_flight,
+    runner_order,
+    runner_rounds,
+    runner_stop,
     slots_backoff,
     slots_bad_input,
     slots_close,
@@ -298,4 +312,39 @@ fn what_the_runner_does_not_know_is_an_error() {
     script::run(&case, 1).expect_err("an unknown field of the bus");
     let case = json!({"name": "x", "steps": [], "step": []});
     script::run(&case, 1).expect_err("an unknown field of the case");
+}
+
+#[test]
+fn a_wrong_expectation_of_a_runner_fails() {
+    let case = |steps: Value| json!({"name": "the-case", "steps": steps});
+    let told = |step: Value| {
+        let round = json!({"round": {"due": [["a", 0]], "permits": ["a"]}});
+        runner::run(&case(json!([round, step])))
+    };
+    assert_eq!(told(json!({"stats": {"run": 1}})), Ok(()));
+    let wrong = [
+        json!({"round": {"due": [["b", 0]], "permits": []}}),
+        json!({"round": {"due": [["a", 0]], "permits": ["a"]}}),
+        json!({"round": {"due": [["b", 0]], "expect": "closed"}}),
+        json!({"round": {"due": [["", 0]], "expect": "invalid_argument", "context": "key"}}),
+        json!({"round": {"due": [["b"]]}}),
+        json!({"stats": {"run": 2}}),
+        json!({"stats": {"runs": 1}}),
+        json!({"in_flight": {"is": []}}),
+        json!({"in_flight": {"is": [{"id": "a", "age_ms": 1}]}}),
+        json!({"permit": {"of": "a", "should_end": true}}),
+        json!({"permit": {"of": "b"}}),
+        json!({"until_next_round": {"ms": 4999}}),
+        json!({"until_next_round": {"at_most_ms": 4999}}),
+        json!({"finish": {"id": "a", "verdict": "ok"}}),
+        json!({"paused": {"answer": true}}),
+        json!({"start": {}}),
+    ];
+    for step in wrong {
+        told(step.clone()).expect_err(&step.to_string());
+    }
+    let bad = json!({"name": "x", "runner": {"at_once": 1025, "expect": "invalid_argument"}, "steps": [{"stop": {}}]});
+    runner::run(&bad).expect_err("steps without a runner");
+    runner::run(&json!({"name": "x", "runner": {"at": 1}, "steps": []}))
+        .expect_err("an unknown option");
 }

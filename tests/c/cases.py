@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Turns tests/conformance/*.json into lines that a C program reads.
 
-    tests/c/cases.py [--slots] FILE.json...
+    tests/c/cases.py [--slots | --runner] FILE.json...
 
-Without --slots it passes over the scripts of pools (slots_*.json), with it over all others; slot_cases.py says
-what their lines are.
+With --slots it takes the scripts of pools (slots_*.json) only, with --runner those of runners (runner_*.json), without
+either all others; slot_cases.py and runner_cases.py say what their lines are.
 
 C has no JSON parser, and a test should not bring one. Each line is a word and then `name=value` fields,
 parted by blanks; values are hexadecimal bytes for text (prefix x) or decimal numbers (prefix d). The
@@ -16,6 +16,7 @@ import json
 import sys
 from pathlib import Path
 
+import runner_cases
 import slot_cases
 
 SORTS = {"json": 0, "text": 1, "bytes": 2, "request": 3}
@@ -274,17 +275,23 @@ def encodings(data):
             line("encoding.status", {"name": raw["name"]} | fields | raw["expect"])
 
 
+OTHERS = {"--slots": ("slots_", slot_cases), "--runner": ("runner_", runner_cases)}
+
+
 def main():
     names = sys.argv[1:]
-    slots = "--slots" in names
+    option = names.pop(0) if names and names[0] in OTHERS else None
     for name in names:
-        if name == "--slots" or Path(name).name.startswith("slots_") != slots:
+        file = Path(name).name
+        of = next((option for option, (prefix, _) in OTHERS.items() if file.startswith(prefix)), None)
+        if of != option:
             continue
         data = json.loads(Path(name).read_text(encoding="utf-8"))
-        line("file", {"name": Path(name).name})
-        if slots:
+        line("file", {"name": file})
+        if option is not None:
+            _, module = OTHERS[option]
             for case in data["cases"]:
-                slot_cases.script(slot_cases.Printer(line, Fields), name, case)
+                module.script(slot_cases.Printer(line, Fields), name, case)
         elif "cases" in data:
             for case in data["cases"]:
                 script(name, case)

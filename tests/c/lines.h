@@ -1,4 +1,4 @@
-/* Reads the lines of cases.py: a word, then fields. Only conformance.c includes it. */
+/* Reads the lines of cases.py: a word, then fields. Only the conformance programs include it. */
 #ifndef REQBUS_TESTS_LINES_H
 #define REQBUS_TESTS_LINES_H
 

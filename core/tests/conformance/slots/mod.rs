@@ -4,7 +4,7 @@ mod asking;
 mod backoffs;
 mod keys;
 mod noticing;
-mod saying;
+pub mod saying;
 mod script;
 
 pub use script::{Face, Place, Ran, run};
