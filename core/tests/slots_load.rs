@@ -158,6 +158,7 @@ fn s8_loads_of_many_keys_are_in_the_callers_order() {
                 in_use => Load {
                     in_use,
                     waiting,
+                    lapsed: 0,
                     limit: Some(Limit::Of(2)),
                     is_closed: false,
                     oldest_wait: (n == 2).then_some(s(5)),

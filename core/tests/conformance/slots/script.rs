@@ -120,6 +120,7 @@ impl Script {
             sink: Some(Arc::new(sink)),
             clock,
             fault: (place == Place::Fault).then(FaultOptions::default),
+            ..PoolOptions::default()
         };
         pool.done()?;
         f.done()?;

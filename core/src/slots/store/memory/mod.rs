@@ -135,7 +135,7 @@ impl Store for MemoryStore {
         let label = Extra::of_label(ticket.label());
         let shard = self.shard(spot.shard);
         let mut state = shard.lock();
-        let at = state.table.find_or_add(spot.hash, &ask.key);
+        let mut at = state.table.find_or_add(spot.hash, &ask.key);
         if let Some(row) = state.table.get_mut(at)
             && ticket.order() > 0
             && row.queue().wake(ticket)
@@ -145,7 +145,15 @@ impl Store for MemoryStore {
             shard.hand_over(state, at);
             return Some(Answer::Queued(position));
         }
-        let outcome = match state.admit(at, &ask, &self.shared) {
+        let mut admitted = state.admit(at, &ask, &self.shared);
+        if ticket.max_waiting() == 0 && admitted.is_err() && self.has_unoffered(&state, at) {
+            // A try that has raised the limit: first those who wait, then itself.
+            shard.hand_over(state, at);
+            state = shard.lock();
+            at = state.table.find_or_add(spot.hash, &ask.key);
+            admitted = state.admit(at, &ask, &self.shared);
+        }
+        let outcome = match admitted {
             Ok(()) => {
                 let token = state.take(at, now_ns, label)?;
                 drop(state);
@@ -325,11 +333,12 @@ impl Store for MemoryStore {
     fn note(&self, key: Key<'_>, note: Note) {
         let spot = self.spot(&key);
         let mut state = self.shard(spot.shard).lock();
-        let ledger = match state.table.find(spot.hash, &key) {
-            Some(at) => state.table.get_mut(at).map(Row::ledger),
-            None => state.table.scope_ledger(key.scope),
+        // A wait may end at a key that it never came to ask for.
+        let at = state.table.find_or_add(spot.hash, &key);
+        let Some(row) = state.table.get_mut(at) else {
+            return;
         };
-        let Some(ledger) = ledger else { return };
+        let ledger = row.ledger();
         match note {
             Note::Waited(time) => {
                 ledger.counters.granted += 1;
@@ -337,6 +346,7 @@ impl Store for MemoryStore {
             }
             Note::Ended(outcome) => ledger.counters.count(outcome),
         }
+        state.table.settle(at, self.shared.clock.coarse_ns());
     }
 
     fn close(&self) {

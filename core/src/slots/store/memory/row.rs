@@ -35,6 +35,7 @@ pub(super) struct Row {
     pub(super) prev: u32,
     pub(super) next: u32,
     peak: u32,
+    limit_changes: u32,
     pub(super) is_closed: bool,
     /// What the latest call that named a limit said.
     call_limit: Option<Limit>,
@@ -77,6 +78,7 @@ impl Row {
             prev: u32::MAX,
             next: u32::MAX,
             peak: 0,
+            limit_changes: 0,
             is_closed: false,
             call_limit: None,
             set_limit: None,
@@ -92,6 +94,7 @@ impl Row {
         self.holders.clear();
         self.hash = hash;
         self.peak = 0;
+        self.limit_changes = 0;
         self.is_closed = false;
         self.call_limit = None;
         self.set_limit = None;
@@ -140,7 +143,7 @@ impl Row {
         &mut self.more.get_or_insert_default().queue
     }
 
-    /// What is counted, other than what was granted.
+    /// What is counted, other than what was granted and changes of the limit.
     pub(super) fn ledger(&mut self) -> &mut Ledger {
         &mut self.more.get_or_insert_default().ledger
     }
@@ -148,6 +151,7 @@ impl Row {
     /// Adds what was counted to a sum.
     pub(super) fn fold_into(&self, sum: &mut Ledger) {
         sum.counters.granted += u64::from(self.tally.granted);
+        sum.counters.limit_changes += u64::from(self.limit_changes);
         if let Some(more) = &self.more {
             sum.fold(&more.ledger);
         }
@@ -192,7 +196,7 @@ impl Row {
     pub(super) fn learn_limit(&mut self, limit: Option<Limit>) {
         if limit.is_some() && limit != self.call_limit {
             if self.call_limit.is_some() {
-                self.ledger().counters.limit_changes += 1;
+                self.limit_changes = self.limit_changes.saturating_add(1);
             }
             self.call_limit = limit;
         }
@@ -201,7 +205,7 @@ impl Row {
     /// Sets a limit that wins over those of calls, or `None`.
     pub(super) fn set_limit(&mut self, limit: Option<Limit>) {
         if self.set_limit != limit {
-            self.ledger().counters.limit_changes += 1;
+            self.limit_changes = self.limit_changes.saturating_add(1);
             self.set_limit = limit;
         }
     }
@@ -264,11 +268,12 @@ impl Row {
         self.tally.is_idle
     }
 
-    /// For how long it has been idle, at least, and at most 131 µs longer. After 78 hours it begins anew.
+    /// For how long it has been idle, at least, and at most 131 µs longer. After 39 hours it begins anew. A thread that
+    /// read the clock before the one that made it idle finds that it just became so.
     pub(super) fn idle_ns(&self, now_ns: u64) -> u64 {
         let now = (now_ns >> IDLE_SHIFT) as u32;
-        let parts = now.wrapping_sub(self.tally.idle_since).saturating_sub(1);
-        u64::from(parts) << IDLE_SHIFT
+        let parts = now.wrapping_sub(self.tally.idle_since).cast_signed();
+        u64::from(parts.saturating_sub(1).max(0).cast_unsigned()) << IDLE_SHIFT
     }
 
     /// Whether it is on the list of idle rows. Some rows in use are: see [`super::table`].

@@ -41,7 +41,7 @@ impl MemoryStore {
     }
 
     /// Whether there is room that those who wait have not been offered yet: the call itself raised the limit.
-    fn has_unoffered(&self, state: &ShardState, at: u32) -> bool {
+    pub(super) fn has_unoffered(&self, state: &ShardState, at: u32) -> bool {
         let row = state.table.get(at);
         row.is_some_and(|row| row.is_awaited() && row.has_room(self.shared.processes))
     }
