@@ -223,7 +223,16 @@ impl Model {
     /// Takes key after key until one is not to be had.
     fn go_on(&mut self, wait: usize) {
         while let Some(&(key, limit)) = self.waits[wait].asks.get(self.waits[wait].held.len()) {
-            let outcome = match self.admit((key, limit)) {
+            let tried = self.admit((key, limit));
+            let may_fit = self.rows[key].is_awaited() && self.rows[key].has_room();
+            let tried = if tried == Err(Outcome::Busy) && may_fit {
+                // The call raised the limit: first those who wait, then itself.
+                self.hand_over(key);
+                self.admit((key, limit))
+            } else {
+                tried
+            };
+            let outcome = match tried {
                 Ok(()) => {
                     let unit = self.take(key);
                     self.waits[wait].held.push(unit);

@@ -134,32 +134,34 @@ impl Store for MemoryStore {
         let now_ns = self.shared.clock.coarse_ns();
         let label = Extra::of_label(ticket.label());
         let shard = self.shard(spot.shard);
-        let mut state = shard.lock();
-        let mut at = state.table.find_or_add(spot.hash, &ask.key);
-        if let Some(row) = state.table.get_mut(at)
-            && ticket.order() > 0
-            && row.queue().wake(ticket)
-        {
-            let position = row.queue().position(ticket);
-            // May offer to this very ticket; then the place it had is old news to it.
-            shard.hand_over(state, at);
-            return Some(Answer::Queued(position));
-        }
-        let mut admitted = state.admit(at, &ask, &self.shared);
-        if ticket.max_waiting() == 0 && admitted.is_err() && self.has_unoffered(&state, at) {
-            // A try that has raised the limit: first those who wait, then itself.
-            shard.hand_over(state, at);
-            state = shard.lock();
-            at = state.table.find_or_add(spot.hash, &ask.key);
-            admitted = state.admit(at, &ask, &self.shared);
-        }
-        let outcome = match admitted {
-            Ok(()) => {
-                let token = state.take(at, now_ns, label)?;
-                drop(state);
-                return Some(Answer::Granted(shard.grant(token)));
+        let mut has_offered = false;
+        let (mut state, at, outcome) = loop {
+            let mut state = shard.lock();
+            let at = state.table.find_or_add(spot.hash, &ask.key);
+            if let Some(row) = state.table.get_mut(at)
+                && ticket.order() > 0
+                && row.queue().wake(ticket)
+            {
+                let position = row.queue().position(ticket);
+                // May offer to this very ticket; then the place it had is old news to it.
+                shard.hand_over(state, at);
+                return Some(Answer::Queued(position));
             }
-            Err(outcome) => outcome,
+            let outcome = match state.admit(at, &ask, &self.shared) {
+                Ok(()) => {
+                    let token = state.take(at, now_ns, label)?;
+                    drop(state);
+                    return Some(Answer::Granted(shard.grant(token)));
+                }
+                Err(outcome) => outcome,
+            };
+            let may_fit = outcome == Outcome::Busy && self.has_unoffered(&state, at);
+            if !may_fit || has_offered {
+                break (state, at, outcome);
+            }
+            // The call raised the limit: first those who wait, then itself.
+            has_offered = true;
+            shard.hand_over(state, at);
         };
         let row = state.table.get_mut(at)?;
         let outcome = match outcome {
@@ -169,7 +171,7 @@ impl Store for MemoryStore {
             Outcome::Busy => {
                 row.queue().join(ticket);
                 let position = row.waiting();
-                // The call may have raised the limit: those before it are offered what is free.
+                // What came free since the last look is for those before it, or for it.
                 shard.hand_over(state, at);
                 return Some(Answer::Queued(position));
             }
