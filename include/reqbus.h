@@ -1761,6 +1761,14 @@ typedef struct reqbus_load {
      * 1 if a newcomer would get a slot now.
      */
     uint32_t has_room;
+    /**
+     * Of the waiters, those whose offer lapsed: each gets no other until its owner looks, and keeps nobody out meanwhile.
+     */
+    uint32_t lapsed;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
 } reqbus_load;
 
 /**

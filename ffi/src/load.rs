@@ -35,6 +35,10 @@ pub struct reqbus_load {
     pub closed: u32,
     /// 1 if a newcomer would get a slot now.
     pub has_room: u32,
+    /// Of the waiters, those whose offer lapsed: each gets no other until its owner looks, and keeps nobody out meanwhile.
+    pub lapsed: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 sized_struct!(reqbus_load);
@@ -50,6 +54,7 @@ impl From<&Load> for reqbus_load {
             oldest_hold_ns: load.oldest_hold.map_or(0, nanos),
             closed: u32::from(load.is_closed),
             has_room: u32::from(load.has_room()),
+            lapsed: load.lapsed,
             ..defaults()
         }
     }

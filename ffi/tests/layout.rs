@@ -299,7 +299,7 @@ fn slots_told_of() {
     );
     layout!(
         reqbus_load,
-        56,
+        64,
         [
             size @ 0,
             in_use @ 8,
@@ -310,6 +310,8 @@ fn slots_told_of() {
             oldest_hold_ns @ 40,
             closed @ 48,
             has_room @ 52,
+            lapsed @ 56,
+            reserved @ 60,
         ]
     );
     layout!(

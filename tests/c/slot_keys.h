@@ -81,6 +81,7 @@ static void same_load(const line *want, const reqbus_load *load) {
     HOLDS(load->size == sizeof *load);
     same_number(want, "in_use", load->in_use);
     same_number(want, "waiting", load->waiting);
+    same_number(want, "lapsed", load->lapsed);
     same_limit(want, load->limit);
     same_number(want, "rate", load->rate);
     same_number(want, "is_closed", load->closed);

@@ -234,6 +234,8 @@ impl Run {
             );
             let real = (load.in_use, load.waiting, limit(load.limit), load.closed);
             assert_eq!(real, expected, "{:?}", KEYS[key]);
+            let lapsed = row.queue.iter().filter(|(_, is_lapsed)| *is_lapsed);
+            assert_eq!(load.lapsed as usize, lapsed.count(), "{:?}", KEYS[key]);
             let stats = self.pool().stats(&KEYS[key]);
             assert_eq!(counters(&stats), row.counters, "{:?}", KEYS[key]);
             assert_eq!(stats.waits, row.counters.granted_after_wait);
