@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use reqbus_core::ErrorKind;
 use reqbus_core::slots::{
     Ask, Key, Limit, LostReason, Outcome, PoolOptions, Released, Slot, SlotPool, Step, WaitOptions,
 };
 use reqbus_core::time::{Clock, ClockDriver};
+use reqbus_core::{Bell, ErrorKind};
 
 const USER: Key<'static> = Key::new("user", "42");
 
@@ -287,4 +287,31 @@ fn s10_a_wait_for_a_loss_ends_with_it_with_the_release_or_with_its_time() {
         assert_eq!(slot.release(), Released::Released);
         assert_eq!(waiting.join().unwrap(), None);
     });
+}
+
+/// Whether it is decided as it begins or stands in a queue: a host may free what the token stands for.
+#[test]
+fn s4_a_wait_takes_its_token_along() {
+    let (pool, _driver) = pool();
+    let (bell, other) = (Bell::new(), Bell::new());
+    let mut tokens = [0; 4];
+    let mut held = None;
+    for holders in 0..2 {
+        let begin = || pool.wait(&user(1), &WaitOptions::default());
+        let wait = begin();
+        wait.attach(&bell, 1).unwrap();
+        assert_eq!(bell.take(&mut tokens), 1, "ready at once");
+        wait.attach(&bell, 2).unwrap();
+        wait.attach(&other, 3).unwrap();
+        assert_eq!(bell.take(&mut tokens), 0, "in place of the first bell");
+        wait.detach();
+        assert_eq!(other.take(&mut tokens), 0, "detached");
+        wait.attach(&bell, 4).unwrap();
+        drop(wait);
+        assert_eq!(bell.take(&mut tokens), 0, "freed");
+        if holders == 0 {
+            held = Some(granted(begin().try_next()));
+        }
+    }
+    drop(held);
 }

@@ -14,10 +14,10 @@ use super::slot::Slot;
 use super::step::Step;
 use super::store::Note;
 use super::wait_core::WaitCore;
-use crate::bell::{Bell, Parked};
+use crate::bell::{Bell, Parked, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fork::Generation;
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::sync::{AtomicBool, Mutex, OnceCell, Ordering};
 use crate::time::Deadline;
 
 /// A place in the queue of a key, or, of several keys, in exactly one of their queues, while what was taken before is
@@ -48,6 +48,8 @@ struct Decided {
     verdict: Mutex<Verdict>,
     /// Where a slot came from; `None` beside a refusal.
     pool: Option<Arc<PoolCore>>,
+    /// What its bell knows it by, if it has one. Nothing new will come: the ring as it is attached is all it needs.
+    source: OnceCell<Arc<Source>>,
 }
 
 enum Verdict {
@@ -128,6 +130,7 @@ impl Wait {
             inner: Inner::Decided(Box::new(Decided {
                 verdict: Mutex::new(verdict),
                 pool,
+                source: OnceCell::new(),
             })),
             generation,
             waiting: AtomicBool::new(false),
@@ -253,23 +256,24 @@ impl Wait {
     /// nothing that is there already is missed.
     pub fn attach(&self, bell: &Bell, token: u64) -> Result<()> {
         self.generation.check()?;
-        match &self.inner {
-            Inner::Open(core) => core.source.attach(bell, token),
-            Inner::Decided(..) => {
-                // Nothing new will come: one ring is all it needs, and the bell keeps no reference.
-                let source = crate::bell::Source::new();
-                source.attach(bell, token);
-            }
-        }
+        let source = match &self.inner {
+            Inner::Open(core) => &core.source,
+            Inner::Decided(decided) => decided.source.get_or_init(Source::new),
+        };
+        source.attach(bell, token);
         Ok(())
     }
 
     /// Leaves its bell, if it has one: its token is not taken from then on.
     pub fn detach(&self) {
-        if let Inner::Open(core) = &self.inner
+        let source = match &self.inner {
+            Inner::Open(core) => Some(&core.source),
+            Inner::Decided(decided) => decided.source.get(),
+        };
+        if let Some(source) = source
             && self.generation.is_current()
         {
-            core.source.detach();
+            source.detach();
         }
     }
 
@@ -304,15 +308,15 @@ impl Future for Wait {
 
 impl Drop for Wait {
     fn drop(&mut self) {
+        self.detach();
         match &self.inner {
-            Inner::Open(core) if self.generation.is_current() => {
-                core.source.detach();
-                core.cancel(None);
-            }
+            Inner::Open(core) if self.generation.is_current() => core.cancel(None),
             // A forked child: see `Slot::drop`.
             Inner::Open(core) => std::mem::forget(core.clone()),
             Inner::Decided(decided) if self.generation.is_current() => decided.cancel(None),
-            Inner::Decided(decided) => std::mem::forget(decided.pool.clone()),
+            Inner::Decided(decided) => {
+                std::mem::forget((decided.pool.clone(), decided.source.get().cloned()));
+            }
         }
     }
 }
