@@ -1538,7 +1538,8 @@ typedef struct reqbus_leak {
  *
  * `call` runs on whatever thread found the leak (any thread that uses the pool, or its timer thread), under no lock:
  * it may call reqbus, must not block for long, and must not throw. Several threads may be in it at once. `drop` runs
- * exactly once, after the last call, when the pool and everything made of it is freed; it may be NULL.
+ * exactly once, after the last call, when the pool and everything made of it is freed, on the thread that freed the last of
+ * it or on the timer's; it may be NULL.
  */
 typedef struct reqbus_leak_sink {
     /**
@@ -1636,7 +1637,7 @@ typedef struct reqbus_ask {
 
 /**
  * Why there is no slot, and how the key that refused stood at that moment. Plain values: nothing in it is borrowed.
- * All zero, but for the size, when nothing was refused.
+ * All zero, but for the size, when nothing was refused. A call that is wrong is refused too: REQBUS_OUTCOME_INVALID.
  */
 typedef struct reqbus_refusal {
     /**
@@ -2780,8 +2781,9 @@ reqbus_status reqbus_pool_new(const struct reqbus_pool_options *options,
  * `label` (0 to 255 bytes of UTF-8) names the holder in lists. Everything is borrowed for the call and copied. The slot is
  * owned by the caller: free it with reqbus_slot_free. Without one `*slot` is NULL, `*refusal` (which may be NULL, and whose
  * size field the caller set) says why, and so does the status: REQBUS_SLOT_BUSY, REQBUS_SLOT_CLOSED,
- * REQBUS_STORE_UNAVAILABLE, or an argument error: REQBUS_INVALID_ARGUMENT for an empty or wrong list, scope, id or limit,
- * REQBUS_TOO_LARGE, REQBUS_INVALID_UTF8, REQBUS_NULL_ARGUMENT. `error` may be NULL. Any thread; blocks only on a store that
+ * REQBUS_STORE_UNAVAILABLE, or an argument error, with REQBUS_OUTCOME_INVALID in `*refusal`: REQBUS_INVALID_ARGUMENT for an empty
+ * or wrong list, scope, id or limit, REQBUS_TOO_LARGE, REQBUS_INVALID_UTF8, REQBUS_NULL_WITH_LENGTH, REQBUS_INVALID_SIZE for the
+ * refusal's; REQBUS_NULL_ARGUMENT if `pool` or `slot` is NULL. `error` may be NULL. Any thread; blocks only on a store that
  * answers later, for at most 2 s.
  */
 reqbus_status reqbus_pool_try_acquire(struct reqbus_pool *pool,
@@ -2797,8 +2799,9 @@ reqbus_status reqbus_pool_try_acquire(struct reqbus_pool *pool,
  * Takes the first of these keys that has room (the one with the lowest load rate first, of equal ones in the caller's
  * order), writes the slot to `*slot` and which of `asks`, from 0, it is of to `*which` (which may be NULL).
  *
- * A refusal is that of the least loaded key. `asks` may name one scope many times, and any number of keys. Otherwise as
- * reqbus_pool_try_acquire.
+ * A refusal is that of the least loaded key; `*which` is not written then. `asks` may name one scope many times, and any number
+ * of keys. Otherwise as reqbus_pool_try_acquire, but that a store that answers later is asked how the keys stand and then for one
+ * key after the other, each time for at most 2 s.
  */
 reqbus_status reqbus_pool_try_first_of(struct reqbus_pool *pool,
                                        const struct reqbus_ask *asks,
@@ -2817,9 +2820,10 @@ reqbus_status reqbus_pool_try_first_of(struct reqbus_pool *pool,
  * Keys are taken in the pool's order of scopes; what was taken is held while the wait stands in the queue of the next.
  * Everything is borrowed for the call and copied. Owned by the caller: look at it with reqbus_wait_next, free it with
  * reqbus_wait_free, which cancels it. REQBUS_OK also if there will be no slot: reqbus_wait_next says so, and what is wrong
- * with scopes, ids and the label's length. On failure `*wait` is NULL: REQBUS_NULL_ARGUMENT, REQBUS_INVALID_UTF8, REQBUS_FORKED,
- * REQBUS_INVALID_ARGUMENT for a limit or a timeout, REQBUS_INVALID_SIZE and REQBUS_UNKNOWN_OPTION for the options. `error` may be
- * NULL. Any thread; never blocks.
+ * with scopes, ids and the label's length. On failure `*wait` is NULL: REQBUS_NULL_ARGUMENT if `pool` or `wait` is, REQBUS_FORKED,
+ * REQBUS_INVALID_UTF8 and REQBUS_NULL_WITH_LENGTH for texts and lists, REQBUS_INVALID_ARGUMENT for a limit or a timeout,
+ * REQBUS_INVALID_SIZE and REQBUS_UNKNOWN_OPTION for the options. `error` may be NULL. Any thread; never blocks, but takes short
+ * locks.
  */
 reqbus_status reqbus_pool_wait(struct reqbus_pool *pool,
                                const struct reqbus_ask *asks,
@@ -2832,7 +2836,7 @@ reqbus_status reqbus_pool_wait(struct reqbus_pool *pool,
  * As reqbus_pool_wait, for further keys on top of `slot`, which stays as it is: each scope must come after all that the slot
  * holds, or the wait ends with REQBUS_INVALID_ARGUMENT, because two requests could wait for each other.
  *
- * The new slot is one of its own; reqbus_slot_join makes them one.
+ * The new slot is one of its own; reqbus_slot_join makes them one. REQBUS_NULL_ARGUMENT also if `slot` is NULL.
  */
 reqbus_status reqbus_pool_wait_on_top(struct reqbus_pool *pool,
                                       const struct reqbus_slot *slot,
@@ -2868,10 +2872,11 @@ reqbus_status reqbus_pool_leaked(const struct reqbus_pool *pool,
 reqbus_status reqbus_pool_close(struct reqbus_pool *pool);
 
 /**
- * Closes the pool in `*pool`, frees it and writes NULL there. Slots that are out stay valid.
+ * Closes the pool in `*pool`, frees it and writes NULL there: who waits is refused with REQBUS_SLOT_CLOSED, also a thread that
+ * blocks in reqbus_wait_next. Slots that are out stay valid.
  *
- * REQBUS_OK, also for NULL and for `*pool` being NULL. No other call may be using this handle. In a forked child the parent's
- * object is left alone (leaked) and the answer is REQBUS_OK. Takes short locks.
+ * REQBUS_OK, also for NULL and for `*pool` being NULL. No other call may be using this handle; its waits and slots may be in
+ * use. In a forked child the parent's object is left alone (leaked) and the answer is REQBUS_OK. Takes short locks.
  */
 reqbus_status reqbus_pool_free(struct reqbus_pool **pool);
 
@@ -2931,10 +2936,11 @@ reqbus_status reqbus_pool_force(struct reqbus_pool *pool,
  * Fills `loads` with how `keys` stand, in their order.
  *
  * `loads` belongs to the caller and has room for `keys_count` structs of `load_size` (sizeof(reqbus_load)) bytes each, whose
- * size fields are written. `timeout_ms`: -1 waits for ever, 0 tries, more are milliseconds; from memory it is answered at once.
- * REQBUS_TIMEOUT: the store did not answer in that time. REQBUS_STORE_UNAVAILABLE: it cannot answer. REQBUS_INVALID_ARGUMENT,
- * REQBUS_TOO_LARGE and REQBUS_INVALID_UTF8 for a key; REQBUS_INVALID_SIZE for `load_size`; REQBUS_NULL_ARGUMENT if `pool`, or with
- * keys `loads`, is NULL. `error` may be NULL. Any thread; blocks only on a store that answers later.
+ * size fields are written. `timeout_ms`: -1 waits for ever, 0 tries, more are milliseconds; from memory it is answered at
+ * once. REQBUS_TIMEOUT: the store did not answer in that time. REQBUS_STORE_UNAVAILABLE: it cannot answer.
+ * REQBUS_INVALID_ARGUMENT, REQBUS_TOO_LARGE, REQBUS_INVALID_UTF8 and REQBUS_NULL_WITH_LENGTH for a key or their list;
+ * REQBUS_INVALID_SIZE for `load_size`; REQBUS_NULL_ARGUMENT if `pool`, or with keys `loads`, is NULL. `error` may be NULL. Any
+ * thread; blocks only on a store that answers later.
  */
 reqbus_status reqbus_pool_load(const struct reqbus_pool *pool,
                                const struct reqbus_key *keys,
@@ -3018,7 +3024,8 @@ reqbus_status reqbus_pool_key_stats(const struct reqbus_pool *pool,
 /**
  * Fills `*stats` (whose size field the caller set) with the sum over the keys of `scope`, those that were forgotten included.
  *
- * `scope` is borrowed UTF-8. REQBUS_NULL_ARGUMENT if `pool` or `stats` is NULL, REQBUS_INVALID_SIZE for its size. Any thread;
+ * `scope` is borrowed; REQBUS_INVALID_UTF8 and REQBUS_NULL_WITH_LENGTH for it. REQBUS_NULL_ARGUMENT if `pool` or `stats` is NULL,
+ * REQBUS_INVALID_SIZE for its size. Any thread;
  * takes every lock of the pool in turn.
  */
 reqbus_status reqbus_pool_scope_stats(const struct reqbus_pool *pool,
@@ -3029,14 +3036,15 @@ reqbus_status reqbus_pool_scope_stats(const struct reqbus_pool *pool,
 /**
  * Looks at the wait: the slot, a ping that is due, or the end; blocks until there is one of them, at most for `timeout_ms`.
  *
- * `timeout_ms`: -1 waits for ever, 0 tries, more are milliseconds; the wait's own timeout is in its options. REQBUS_OK: the slot
- * is in `*slot`, owned by the caller, to be freed with reqbus_slot_free. REQBUS_PING_DUE: write a ping to the client, then look
- * again; the next is due a whole interval after that. REQBUS_TIMEOUT: nothing new in that time, and the wait goes on.
- * REQBUS_BUSY: another thread blocks on it. Otherwise it is over without a slot, `*refusal` (which may be NULL, and whose size
- * field the caller set) says why, and so does the status: REQBUS_SLOT_BUSY, REQBUS_SLOT_QUEUE_FULL, REQBUS_SLOT_TIMED_OUT,
- * REQBUS_SLOT_CANCELLED, REQBUS_SLOT_CLOSED, REQBUS_STORE_UNAVAILABLE, or REQBUS_INVALID_ARGUMENT and REQBUS_TOO_LARGE for what
- * was asked. A look after the end says it again; one after the slot was handed out is REQBUS_INVALID_ARGUMENT.
- * REQBUS_NULL_ARGUMENT if `wait` or `slot` is NULL. `error` may be NULL. Any thread.
+ * `timeout_ms`: -1 waits for ever, 0 tries, more are milliseconds; the wait's own timeout is in its options. REQBUS_OK: the
+ * slot is in `*slot`, owned by the caller, to be freed with reqbus_slot_free. REQBUS_PING_DUE: write a ping to the client,
+ * then look again; the next is due a whole interval after that. REQBUS_TIMEOUT: nothing new in that time, and the wait goes
+ * on. REQBUS_BUSY: another thread blocks on it. In all these `*refusal` (which may be NULL, and whose size field the caller
+ * set) says that nothing was refused. Otherwise the wait is over without a slot, `*refusal` says why, and so does the status:
+ * REQBUS_SLOT_BUSY, REQBUS_SLOT_QUEUE_FULL, REQBUS_SLOT_TIMED_OUT, REQBUS_SLOT_CANCELLED, REQBUS_SLOT_CLOSED,
+ * REQBUS_STORE_UNAVAILABLE, or REQBUS_INVALID_ARGUMENT and REQBUS_TOO_LARGE for what was asked. A look after the end says it
+ * again; one after the slot was handed out is REQBUS_INVALID_ARGUMENT. REQBUS_NULL_ARGUMENT if `wait` or `slot` is NULL,
+ * REQBUS_INVALID_SIZE for the refusal's. `error` may be NULL. Any thread; blocks as long as the timeout says.
  */
 reqbus_status reqbus_wait_next(struct reqbus_wait *wait,
                                int64_t timeout_ms,
@@ -3057,7 +3065,7 @@ reqbus_status reqbus_wait_position(const struct reqbus_wait *wait,
  * Attaches the wait to `bell` under `token`, in place of what it was attached to: it rings when it is worth to look.
  *
  * The token is ready at once, so that what is there already is seen. The bell may be freed at any time.
- * REQBUS_NULL_ARGUMENT if a handle is NULL. Any thread; never blocks.
+ * REQBUS_NULL_ARGUMENT if a handle is NULL. Any thread; takes short locks.
  */
 reqbus_status reqbus_wait_attach(struct reqbus_wait *wait,
                                  struct reqbus_bell *bell,
@@ -3082,9 +3090,11 @@ reqbus_status reqbus_wait_cancel(struct reqbus_wait *wait,
                                  size_t cause_len);
 
 /**
- * Frees the wait in `*wait` and writes NULL there. Cancels it first, if it is not over: what it had is given back.
+ * Frees the wait in `*wait` and writes NULL there. Cancels it first, if it is not over: what it had is given back. Its token is
+ * not taken from a bell from then on.
  *
- * REQBUS_OK, also for NULL and for `*wait` being NULL. No other call may be using this handle. In a forked child the parent's
+ * REQBUS_OK, also for NULL and for `*wait` being NULL. No other call may be using this handle: a thread that blocks in
+ * reqbus_wait_next comes back after reqbus_wait_cancel, or after the pool was closed. In a forked child the parent's
  * object is left alone (leaked) and the answer is REQBUS_OK. Takes short locks.
  */
 reqbus_status reqbus_wait_free(struct reqbus_wait **wait);
@@ -3102,7 +3112,8 @@ reqbus_status reqbus_slot_release(struct reqbus_slot *slot);
 /**
  * Gives back the unit of one scope and keeps the rest: so a gateway keeps its user's slot while it changes accounts.
  *
- * `scope` is borrowed UTF-8. As reqbus_slot_release; REQBUS_SLOT_ALREADY_RELEASED also if the slot never had this scope.
+ * `scope` is borrowed; REQBUS_INVALID_UTF8 and REQBUS_NULL_WITH_LENGTH for it. As reqbus_slot_release;
+ * REQBUS_SLOT_ALREADY_RELEASED also if the slot never had this scope.
  */
 reqbus_status reqbus_slot_release_scope(struct reqbus_slot *slot,
                                         const char *scope,
@@ -3110,7 +3121,8 @@ reqbus_status reqbus_slot_release_scope(struct reqbus_slot *slot,
 
 /**
  * Moves what `*other` holds to `slot`, frees the handle in `*other` and writes NULL there: from then on one release gives both
- * back. What is joined to a slot that was released is released too, so another thread may release `slot` meanwhile.
+ * back, and a loss of either is one of `slot`, whose bell it rings. What is joined to a slot that was released is released too, so
+ * another thread may use or release `slot` meanwhile.
  *
  * REQBUS_INVALID_ARGUMENT if both together hold more than 8 keys, or are one. REQBUS_NULL_ARGUMENT if either, or `*other`, is
  * NULL. On failure `*other` is as it was. No other call may be using `*other`. `error` may be NULL. Any thread; takes short locks.
@@ -3176,9 +3188,10 @@ reqbus_status reqbus_slot_wait_lost(struct reqbus_slot *slot,
 reqbus_status reqbus_slot_leak(struct reqbus_slot **slot);
 
 /**
- * Releases the slot in `*slot`, if it is held, frees it and writes NULL there.
+ * Releases the slot in `*slot`, if it is held, frees it and writes NULL there. Its token is not taken from a bell from then on.
  *
- * REQBUS_OK, also for NULL and for `*slot` being NULL. No other call may be using this handle. In a forked child the parent's
+ * REQBUS_OK, also for NULL and for `*slot` being NULL. No other call may be using this handle: a thread that blocks in
+ * reqbus_slot_wait_lost comes back after reqbus_slot_release. In a forked child the parent's
  * object is left alone (leaked) and the answer is REQBUS_OK. Takes short locks.
  */
 reqbus_status reqbus_slot_free(struct reqbus_slot **slot);

@@ -63,10 +63,11 @@ impl From<&Load> for reqbus_load {
 /// Fills `loads` with how `keys` stand, in their order.
 ///
 /// `loads` belongs to the caller and has room for `keys_count` structs of `load_size` (sizeof(reqbus_load)) bytes each, whose
-/// size fields are written. `timeout_ms`: -1 waits for ever, 0 tries, more are milliseconds; from memory it is answered at once.
-/// REQBUS_TIMEOUT: the store did not answer in that time. REQBUS_STORE_UNAVAILABLE: it cannot answer. REQBUS_INVALID_ARGUMENT,
-/// REQBUS_TOO_LARGE and REQBUS_INVALID_UTF8 for a key; REQBUS_INVALID_SIZE for `load_size`; REQBUS_NULL_ARGUMENT if `pool`, or with
-/// keys `loads`, is NULL. `error` may be NULL. Any thread; blocks only on a store that answers later.
+/// size fields are written. `timeout_ms`: -1 waits for ever, 0 tries, more are milliseconds; from memory it is answered at
+/// once. REQBUS_TIMEOUT: the store did not answer in that time. REQBUS_STORE_UNAVAILABLE: it cannot answer.
+/// REQBUS_INVALID_ARGUMENT, REQBUS_TOO_LARGE, REQBUS_INVALID_UTF8 and REQBUS_NULL_WITH_LENGTH for a key or their list;
+/// REQBUS_INVALID_SIZE for `load_size`; REQBUS_NULL_ARGUMENT if `pool`, or with keys `loads`, is NULL. `error` may be NULL. Any
+/// thread; blocks only on a store that answers later.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reqbus_pool_load(
     pool: *const reqbus_pool,

@@ -56,8 +56,9 @@ pub unsafe extern "C" fn reqbus_pool_new(
 /// `label` (0 to 255 bytes of UTF-8) names the holder in lists. Everything is borrowed for the call and copied. The slot is
 /// owned by the caller: free it with reqbus_slot_free. Without one `*slot` is NULL, `*refusal` (which may be NULL, and whose
 /// size field the caller set) says why, and so does the status: REQBUS_SLOT_BUSY, REQBUS_SLOT_CLOSED,
-/// REQBUS_STORE_UNAVAILABLE, or an argument error: REQBUS_INVALID_ARGUMENT for an empty or wrong list, scope, id or limit,
-/// REQBUS_TOO_LARGE, REQBUS_INVALID_UTF8, REQBUS_NULL_ARGUMENT. `error` may be NULL. Any thread; blocks only on a store that
+/// REQBUS_STORE_UNAVAILABLE, or an argument error, with REQBUS_OUTCOME_INVALID in `*refusal`: REQBUS_INVALID_ARGUMENT for an empty
+/// or wrong list, scope, id or limit, REQBUS_TOO_LARGE, REQBUS_INVALID_UTF8, REQBUS_NULL_WITH_LENGTH, REQBUS_INVALID_SIZE for the
+/// refusal's; REQBUS_NULL_ARGUMENT if `pool` or `slot` is NULL. `error` may be NULL. Any thread; blocks only on a store that
 /// answers later, for at most 2 s.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reqbus_pool_try_acquire(
@@ -95,8 +96,9 @@ pub unsafe extern "C" fn reqbus_pool_try_acquire(
 /// Takes the first of these keys that has room (the one with the lowest load rate first, of equal ones in the caller's
 /// order), writes the slot to `*slot` and which of `asks`, from 0, it is of to `*which` (which may be NULL).
 ///
-/// A refusal is that of the least loaded key. `asks` may name one scope many times, and any number of keys. Otherwise as
-/// reqbus_pool_try_acquire.
+/// A refusal is that of the least loaded key; `*which` is not written then. `asks` may name one scope many times, and any number
+/// of keys. Otherwise as reqbus_pool_try_acquire, but that a store that answers later is asked how the keys stand and then for one
+/// key after the other, each time for at most 2 s.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reqbus_pool_try_first_of(
     pool: *mut reqbus_pool,
@@ -139,9 +141,10 @@ pub unsafe extern "C" fn reqbus_pool_try_first_of(
 /// Keys are taken in the pool's order of scopes; what was taken is held while the wait stands in the queue of the next.
 /// Everything is borrowed for the call and copied. Owned by the caller: look at it with reqbus_wait_next, free it with
 /// reqbus_wait_free, which cancels it. REQBUS_OK also if there will be no slot: reqbus_wait_next says so, and what is wrong
-/// with scopes, ids and the label's length. On failure `*wait` is NULL: REQBUS_NULL_ARGUMENT, REQBUS_INVALID_UTF8, REQBUS_FORKED,
-/// REQBUS_INVALID_ARGUMENT for a limit or a timeout, REQBUS_INVALID_SIZE and REQBUS_UNKNOWN_OPTION for the options. `error` may be
-/// NULL. Any thread; never blocks.
+/// with scopes, ids and the label's length. On failure `*wait` is NULL: REQBUS_NULL_ARGUMENT if `pool` or `wait` is, REQBUS_FORKED,
+/// REQBUS_INVALID_UTF8 and REQBUS_NULL_WITH_LENGTH for texts and lists, REQBUS_INVALID_ARGUMENT for a limit or a timeout,
+/// REQBUS_INVALID_SIZE and REQBUS_UNKNOWN_OPTION for the options. `error` may be NULL. Any thread; never blocks, but takes short
+/// locks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reqbus_pool_wait(
     pool: *mut reqbus_pool,
@@ -171,7 +174,7 @@ pub unsafe extern "C" fn reqbus_pool_wait(
 /// As reqbus_pool_wait, for further keys on top of `slot`, which stays as it is: each scope must come after all that the slot
 /// holds, or the wait ends with REQBUS_INVALID_ARGUMENT, because two requests could wait for each other.
 ///
-/// The new slot is one of its own; reqbus_slot_join makes them one.
+/// The new slot is one of its own; reqbus_slot_join makes them one. REQBUS_NULL_ARGUMENT also if `slot` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reqbus_pool_wait_on_top(
     pool: *mut reqbus_pool,
@@ -247,10 +250,11 @@ pub unsafe extern "C" fn reqbus_pool_close(pool: *mut reqbus_pool) -> reqbus_sta
     })
 }
 
-/// Closes the pool in `*pool`, frees it and writes NULL there. Slots that are out stay valid.
+/// Closes the pool in `*pool`, frees it and writes NULL there: who waits is refused with REQBUS_SLOT_CLOSED, also a thread that
+/// blocks in reqbus_wait_next. Slots that are out stay valid.
 ///
-/// REQBUS_OK, also for NULL and for `*pool` being NULL. No other call may be using this handle. In a forked child the parent's
-/// object is left alone (leaked) and the answer is REQBUS_OK. Takes short locks.
+/// REQBUS_OK, also for NULL and for `*pool` being NULL. No other call may be using this handle; its waits and slots may be in
+/// use. In a forked child the parent's object is left alone (leaked) and the answer is REQBUS_OK. Takes short locks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reqbus_pool_free(pool: *mut *mut reqbus_pool) -> reqbus_status {
     // SAFETY: NULL or valid, and freed once, as the header asks.

@@ -49,7 +49,8 @@ pub struct reqbus_leak {
 ///
 /// `call` runs on whatever thread found the leak (any thread that uses the pool, or its timer thread), under no lock:
 /// it may call reqbus, must not block for long, and must not throw. Several threads may be in it at once. `drop` runs
-/// exactly once, after the last call, when the pool and everything made of it is freed; it may be NULL.
+/// exactly once, after the last call, when the pool and everything made of it is freed, on the thread that freed the last of
+/// it or on the timer's; it may be NULL.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct reqbus_leak_sink {

@@ -38,7 +38,7 @@ pub enum reqbus_outcome {
 }
 
 /// Why there is no slot, and how the key that refused stood at that moment. Plain values: nothing in it is borrowed.
-/// All zero, but for the size, when nothing was refused.
+/// All zero, but for the size, when nothing was refused. A call that is wrong is refused too: REQBUS_OUTCOME_INVALID.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct reqbus_refusal {

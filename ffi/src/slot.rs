@@ -75,7 +75,8 @@ pub unsafe extern "C" fn reqbus_slot_release(slot: *mut reqbus_slot) -> reqbus_s
 
 /// Gives back the unit of one scope and keeps the rest: so a gateway keeps its user's slot while it changes accounts.
 ///
-/// `scope` is borrowed UTF-8. As reqbus_slot_release; REQBUS_SLOT_ALREADY_RELEASED also if the slot never had this scope.
+/// `scope` is borrowed; REQBUS_INVALID_UTF8 and REQBUS_NULL_WITH_LENGTH for it. As reqbus_slot_release;
+/// REQBUS_SLOT_ALREADY_RELEASED also if the slot never had this scope.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reqbus_slot_release_scope(
     slot: *mut reqbus_slot,
@@ -93,7 +94,8 @@ pub unsafe extern "C" fn reqbus_slot_release_scope(
 }
 
 /// Moves what `*other` holds to `slot`, frees the handle in `*other` and writes NULL there: from then on one release gives both
-/// back. What is joined to a slot that was released is released too, so another thread may release `slot` meanwhile.
+/// back, and a loss of either is one of `slot`, whose bell it rings. What is joined to a slot that was released is released too, so
+/// another thread may use or release `slot` meanwhile.
 ///
 /// REQBUS_INVALID_ARGUMENT if both together hold more than 8 keys, or are one. REQBUS_NULL_ARGUMENT if either, or `*other`, is
 /// NULL. On failure `*other` is as it was. No other call may be using `*other`. `error` may be NULL. Any thread; takes short locks.
@@ -232,9 +234,10 @@ pub unsafe extern "C" fn reqbus_slot_leak(slot: *mut *mut reqbus_slot) -> reqbus
     })
 }
 
-/// Releases the slot in `*slot`, if it is held, frees it and writes NULL there.
+/// Releases the slot in `*slot`, if it is held, frees it and writes NULL there. Its token is not taken from a bell from then on.
 ///
-/// REQBUS_OK, also for NULL and for `*slot` being NULL. No other call may be using this handle. In a forked child the parent's
+/// REQBUS_OK, also for NULL and for `*slot` being NULL. No other call may be using this handle: a thread that blocks in
+/// reqbus_slot_wait_lost comes back after reqbus_slot_release. In a forked child the parent's
 /// object is left alone (leaked) and the answer is REQBUS_OK. Takes short locks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reqbus_slot_free(slot: *mut *mut reqbus_slot) -> reqbus_status {

@@ -129,7 +129,8 @@ pub unsafe extern "C" fn reqbus_pool_key_stats(
 
 /// Fills `*stats` (whose size field the caller set) with the sum over the keys of `scope`, those that were forgotten included.
 ///
-/// `scope` is borrowed UTF-8. REQBUS_NULL_ARGUMENT if `pool` or `stats` is NULL, REQBUS_INVALID_SIZE for its size. Any thread;
+/// `scope` is borrowed; REQBUS_INVALID_UTF8 and REQBUS_NULL_WITH_LENGTH for it. REQBUS_NULL_ARGUMENT if `pool` or `stats` is NULL,
+/// REQBUS_INVALID_SIZE for its size. Any thread;
 /// takes every lock of the pool in turn.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reqbus_pool_scope_stats(

@@ -29,14 +29,15 @@ handle!(reqbus_wait, Wait, Boxed, "wait");
 
 /// Looks at the wait: the slot, a ping that is due, or the end; blocks until there is one of them, at most for `timeout_ms`.
 ///
-/// `timeout_ms`: -1 waits for ever, 0 tries, more are milliseconds; the wait's own timeout is in its options. REQBUS_OK: the slot
-/// is in `*slot`, owned by the caller, to be freed with reqbus_slot_free. REQBUS_PING_DUE: write a ping to the client, then look
-/// again; the next is due a whole interval after that. REQBUS_TIMEOUT: nothing new in that time, and the wait goes on.
-/// REQBUS_BUSY: another thread blocks on it. Otherwise it is over without a slot, `*refusal` (which may be NULL, and whose size
-/// field the caller set) says why, and so does the status: REQBUS_SLOT_BUSY, REQBUS_SLOT_QUEUE_FULL, REQBUS_SLOT_TIMED_OUT,
-/// REQBUS_SLOT_CANCELLED, REQBUS_SLOT_CLOSED, REQBUS_STORE_UNAVAILABLE, or REQBUS_INVALID_ARGUMENT and REQBUS_TOO_LARGE for what
-/// was asked. A look after the end says it again; one after the slot was handed out is REQBUS_INVALID_ARGUMENT.
-/// REQBUS_NULL_ARGUMENT if `wait` or `slot` is NULL. `error` may be NULL. Any thread.
+/// `timeout_ms`: -1 waits for ever, 0 tries, more are milliseconds; the wait's own timeout is in its options. REQBUS_OK: the
+/// slot is in `*slot`, owned by the caller, to be freed with reqbus_slot_free. REQBUS_PING_DUE: write a ping to the client,
+/// then look again; the next is due a whole interval after that. REQBUS_TIMEOUT: nothing new in that time, and the wait goes
+/// on. REQBUS_BUSY: another thread blocks on it. In all these `*refusal` (which may be NULL, and whose size field the caller
+/// set) says that nothing was refused. Otherwise the wait is over without a slot, `*refusal` says why, and so does the status:
+/// REQBUS_SLOT_BUSY, REQBUS_SLOT_QUEUE_FULL, REQBUS_SLOT_TIMED_OUT, REQBUS_SLOT_CANCELLED, REQBUS_SLOT_CLOSED,
+/// REQBUS_STORE_UNAVAILABLE, or REQBUS_INVALID_ARGUMENT and REQBUS_TOO_LARGE for what was asked. A look after the end says it
+/// again; one after the slot was handed out is REQBUS_INVALID_ARGUMENT. REQBUS_NULL_ARGUMENT if `wait` or `slot` is NULL,
+/// REQBUS_INVALID_SIZE for the refusal's. `error` may be NULL. Any thread; blocks as long as the timeout says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reqbus_wait_next(
     wait: *mut reqbus_wait,
@@ -99,7 +100,7 @@ pub unsafe extern "C" fn reqbus_wait_position(
 /// Attaches the wait to `bell` under `token`, in place of what it was attached to: it rings when it is worth to look.
 ///
 /// The token is ready at once, so that what is there already is seen. The bell may be freed at any time.
-/// REQBUS_NULL_ARGUMENT if a handle is NULL. Any thread; never blocks.
+/// REQBUS_NULL_ARGUMENT if a handle is NULL. Any thread; takes short locks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reqbus_wait_attach(
     wait: *mut reqbus_wait,
@@ -151,9 +152,11 @@ pub unsafe extern "C" fn reqbus_wait_cancel(
     })
 }
 
-/// Frees the wait in `*wait` and writes NULL there. Cancels it first, if it is not over: what it had is given back.
+/// Frees the wait in `*wait` and writes NULL there. Cancels it first, if it is not over: what it had is given back. Its token is
+/// not taken from a bell from then on.
 ///
-/// REQBUS_OK, also for NULL and for `*wait` being NULL. No other call may be using this handle. In a forked child the parent's
+/// REQBUS_OK, also for NULL and for `*wait` being NULL. No other call may be using this handle: a thread that blocks in
+/// reqbus_wait_next comes back after reqbus_wait_cancel, or after the pool was closed. In a forked child the parent's
 /// object is left alone (leaked) and the answer is REQBUS_OK. Takes short locks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reqbus_wait_free(wait: *mut *mut reqbus_wait) -> reqbus_status {
