@@ -123,6 +123,7 @@ fn s9_idle_keys_are_forgotten_after_five_minutes_others_never() {
     pool.close_key(Key::new("user", "closed"))
         .wait(None)
         .unwrap();
+    assert!(pool.try_acquire(&user("closed", 1), "").is_err());
     driver.advance(s(200));
     drop(pool.try_acquire(&user("again", 1), "").unwrap());
     driver.advance(ms(99_999));

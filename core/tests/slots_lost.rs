@@ -92,6 +92,25 @@ fn s10_a_future_of_the_loss_is_woken_once() {
     }
 }
 
+/// What is joined to a slot that is watched is watched too, and what is watched already is lost with it.
+#[test]
+fn s10_a_future_is_woken_for_what_was_joined_after_it_began() {
+    let (pool, _) = pool();
+    let slot = pool.try_acquire(&user("1", 1), "").unwrap();
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(wakes.clone());
+    let mut cx = Context::from_waker(&waker);
+    let mut future = pin!(slot.until_lost());
+    assert!(future.as_mut().poll(&mut cx).is_pending());
+    slot.join(&mut pool.try_acquire(&[ACCOUNT], "").unwrap())
+        .unwrap();
+    force(&pool, &slot); // the last, which was joined
+    assert_eq!(wakes.count(), 1);
+    let told = future.as_mut().poll(&mut cx);
+    assert_eq!(told, Poll::Ready(Some(LostReason::Forced)));
+    assert_eq!(slot.release(), Released::Lost);
+}
+
 #[test]
 fn s10_a_blocked_thread_is_told() {
     let _watchdog = Watchdog::new("a blocked thread is told of a loss");
@@ -267,6 +286,13 @@ fn s11_only_what_was_still_held_leaks() {
     part.leak();
     assert_eq!((pool.leaked(), told.lock().unwrap().len()), (1, 1));
     assert_eq!(told.lock().unwrap()[0].key.as_key().scope, "user");
+    assert_eq!(stats(&pool, "account", "7").counters.leaked, 0);
+    let parts = pool.try_acquire(&pair, "").unwrap();
+    for scope in ["user", "account"] {
+        assert_eq!(parts.release_scope(scope), Some(Released::Released));
+    }
+    parts.leak();
+    assert_eq!((pool.leaked(), told.lock().unwrap().len()), (1, 1));
     let lost = pool.try_acquire(&pair, "").unwrap();
     force(&pool, &lost);
     lost.leak();
