@@ -5,7 +5,7 @@
 mod common;
 
 use common::slots::{outcome, pool, s, stands, stats, user};
-use reqbus_core::slots::{Outcome, Released, WaitOptions};
+use reqbus_core::slots::{Ask, Limit, Outcome, Released, WaitOptions};
 
 /// A stranger's key takes the place of one that was forgotten; the old slot must not name the stranger's unit.
 #[test]
@@ -28,6 +28,33 @@ fn s2_an_old_slot_does_not_release_a_strangers_unit() {
     }
     for id in &ids {
         assert_eq!(stands(&pool, "user", id), (1, 0), "{id}");
+    }
+}
+
+/// One release gives all back, however many were joined, in whatever shape.
+#[test]
+fn s6_slots_joined_one_after_the_other_are_released_by_one_call() {
+    let (pool, _) = pool();
+    let take = |scope| pool.try_acquire(&[Ask::new(scope, "1", Limit::Of(1))], "");
+    let scopes = ["a", "b", "c", "d", "e"];
+    let held = || scopes.map(|scope| stands(&pool, scope, "1").0);
+    for chained in [false, true] {
+        let mut slots = scopes.map(|scope| take(scope).unwrap());
+        let (whole, rest) = slots.split_first_mut().unwrap();
+        if chained {
+            // Two pairs, then the pairs.
+            let (pair, others) = rest.split_first_mut().unwrap();
+            whole.join(pair).unwrap();
+            let (other, rest) = others.split_first_mut().unwrap();
+            rest.iter_mut().for_each(|slot| other.join(slot).unwrap());
+            whole.join(other).unwrap();
+        } else {
+            rest.iter_mut().for_each(|slot| whole.join(slot).unwrap());
+        }
+        assert_eq!(held(), [1; 5]);
+        assert_eq!(whole.release(), Released::Released);
+        assert_eq!(held(), [0; 5], "chained: {chained}");
+        assert_eq!(whole.release(), Released::Already);
     }
 }
 

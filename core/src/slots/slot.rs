@@ -89,7 +89,11 @@ impl Slot {
     }
 
     fn release_all(&self) -> Released {
-        let joined = self.joined.get().map(|slot| slot.release());
+        let joined = self.joined.get().map(|part| {
+            part.state.fetch_or(RELEASED, Ordering::AcqRel);
+            // Its own bits do not tell of what was joined behind it later: that was joined to the whole.
+            part.release_all()
+        });
         let released = self.grants.release();
         if let Some(source) = self.watch.get() {
             // Dekker with those who wait: it is said that it is released, now wake who said that it waits.
