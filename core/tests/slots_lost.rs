@@ -280,7 +280,10 @@ fn s11_every_call_that_looks_finds_leaks() {
 #[test]
 fn s11_only_what_was_still_held_leaks() {
     let (pool, _, told) = leaky_pool();
-    let pair = [user("1", 1)[0], ACCOUNT];
+    let (pair, model) = (
+        [user("1", 1)[0], ACCOUNT],
+        Ask::new("model", "m", Limit::Of(1)),
+    );
     let part = pool.try_acquire(&pair, "").unwrap();
     part.release_scope("account").unwrap();
     part.leak();
@@ -307,6 +310,20 @@ fn s11_only_what_was_still_held_leaks() {
     whole.join(&mut empty).unwrap();
     empty.leak();
     assert_eq!((pool.leaked(), whole.release()), (2, Released::Released));
+    // Empty, and then something was joined to it.
+    let [mut again, user] =
+        [[ACCOUNT], user("1", 1)].map(|ask| pool.try_acquire(&ask, "").unwrap());
+    user.join(&mut again).unwrap();
+    again
+        .join(&mut pool.try_acquire(&[model], "").unwrap())
+        .unwrap();
+    assert_eq!(
+        again.wait_lost(Some(Duration::ZERO)).unwrap_err().context(),
+        "slot"
+    );
+    again.leak();
+    assert_eq!(pool.leaked(), 3);
+    assert_eq!(stats(&pool, "model", "m").counters.leaked, 1);
 }
 
 /// The sink is called under no lock: it may ask the pool, and it may leak.

@@ -257,7 +257,7 @@ impl Slot {
     ///
     /// [`ErrorKind::Timeout`] when that has passed. [`ErrorKind::Busy`]: another thread waits on it.
     pub fn wait_lost(&self, timeout: Option<Duration>) -> Result<Option<LostReason>> {
-        let Some(shared) = self.grants.first().map(|grant| grant.lessor.shared()) else {
+        let Some(shared) = self.grants().next().map(|grant| grant.lessor.shared()) else {
             return Ok(None);
         };
         shared.generation.check()?;
@@ -304,8 +304,8 @@ impl Slot {
             return;
         }
         let Some(shared) = self
-            .grants
-            .first()
+            .grants()
+            .next()
             .map(|grant| grant.lessor.shared().clone())
         else {
             return;

@@ -127,10 +127,6 @@ impl Grants {
         self.iter().count()
     }
 
-    pub(super) const fn first(&self) -> Option<&Grant> {
-        self.first.as_ref()
-    }
-
     pub(super) fn push(&mut self, grant: Grant) {
         match self.first {
             Some(_) => self.rest.get_or_insert_default().push(grant),
