@@ -117,6 +117,26 @@ impl Run {
                 let at = at % self.slots.len();
                 drop(self.slots.swap_remove(at));
             }
+            Op::Leak { at } if !self.slots.is_empty() => {
+                let at = at % self.slots.len();
+                self.slots.swap_remove(at).leak();
+            }
+            Op::Join { at, other } if self.slots.len() > 1 => {
+                let mut joined = self.slots.swap_remove(other % self.slots.len());
+                let slot = &self.slots[at % self.slots.len()];
+                let _ = slot.join(&mut joined); // too many: given back
+            }
+            Op::WaitOnTop { at, call, .. } if !self.slots.is_empty() => {
+                let slot = &self.slots[at % self.slots.len()];
+                let options = WaitOptions::default();
+                let wait = self.pool.wait_on_top(slot, &asks(call), &options);
+                // Out of order; else it goes on as any other.
+                match wait.try_next() {
+                    Some(Step::Ended(_)) => {}
+                    Some(Step::Granted(slot)) => self.slots.push(slot),
+                    Some(Step::Ping) | None => self.waits.push((wait, None)),
+                }
+            }
             Op::Advance { millis } => self.driver.advance(ms(millis)),
             Op::Close { key } if key % 2 == 0 => self.fault.go_down(),
             Op::Close { key } => drop(self.pool.close_key(KEYS[key])),
@@ -173,6 +193,7 @@ impl Run {
             self.look(at);
         }
         self.slots.clear();
+        let _ = self.pool.leaked(); // finds what was leaked last
         self.driver.advance(s(180));
         let loads = self.loads();
         let stands: Vec<_> = loads
@@ -202,7 +223,7 @@ fn lines() -> impl Strategy<Value = FaultOptions> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 300 * crate::common::stress() as u32,
+        cases: 1_500 * crate::common::stress() as u32,
         failure_persistence: None,
         max_shrink_iters: 20_000,
         ..ProptestConfig::default()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use reqbus_core::slots::{
-    Limit, Outcome, Refusal, Released, Slot, SlotPool, Step, Wait, WaitOptions,
+    Limit, MAX_KEYS, Outcome, OwnedKey, Refusal, Released, Slot, SlotPool, Step, Wait, WaitOptions,
 };
 use reqbus_core::time::ClockDriver;
 
@@ -15,11 +15,19 @@ use crate::reference::{Model, Seen, Tried, Unit};
 /// Idle keys are forgotten after five minutes, which the model knows nothing of.
 const LONGEST: Duration = Duration::from_secs(280);
 
+/// A slot, if it is not dropped, and what the model has for it.
+struct Kept {
+    slot: Option<Slot>,
+    units: Vec<usize>,
+    is_released: bool,
+}
+
 struct Run {
     pool: SlotPool,
     driver: ClockDriver,
     model: Model,
-    slots: Vec<(Option<Slot>, Vec<usize>)>,
+    slots: Vec<Kept>,
+    leaked: u64,
     waits: Vec<Option<Wait>>,
     in_use: [u32; 4],
 }
@@ -37,24 +45,30 @@ impl Run {
             driver,
             model: Model::default(),
             slots: Vec::new(),
+            leaked: 0,
             waits: Vec::new(),
             in_use: [0; 4],
         }
     }
 
-    fn keep(&mut self, slot: Slot, units: Vec<usize>) {
-        let held = units
+    /// What a slot of these units holds, or has lost.
+    fn keys(&self, units: &[usize]) -> Vec<OwnedKey> {
+        let keys = units
             .iter()
             .filter_map(|&unit| match self.model.units[unit] {
                 Unit::Held(key) | Unit::Lost(key) => Some(KEYS[key].into()),
                 Unit::Gone => None,
             });
-        assert_eq!(
-            slot.keys(),
-            held.collect::<Vec<_>>(),
-            "in the order of ranks"
-        );
-        self.slots.push((Some(slot), units));
+        keys.collect()
+    }
+
+    fn keep(&mut self, slot: Slot, units: Vec<usize>) {
+        assert_eq!(slot.keys(), self.keys(&units), "in the order of ranks");
+        self.slots.push(Kept {
+            slot: Some(slot),
+            units,
+            is_released: false,
+        });
     }
 
     fn tried(&mut self, real: Result<Slot, Refusal>, model: Tried) {
@@ -79,31 +93,110 @@ impl Run {
     }
 
     fn release(&mut self, at: usize) {
-        let (Some(slot), units) = &self.slots[at] else {
-            return;
-        };
-        let parts: Vec<_> = units
-            .iter()
-            .rev()
-            .map(|&unit| self.model.release(unit))
-            .collect();
-        let by_weight = [Released::Lost, Released::Released, Released::Already];
+        let kept = &mut self.slots[at];
+        let Some(slot) = &kept.slot else { return };
+        let units = kept.units.iter().rev();
+        let parts: Vec<_> = units.map(|&unit| self.model.release(unit)).collect();
+        kept.is_released = true;
+        let by_weight = [Released::Lost, Released::Released];
         let expected = by_weight.into_iter().find(|answer| parts.contains(answer));
-        assert_eq!(Some(slot.release()), expected);
+        assert_eq!(slot.release(), expected.unwrap_or(Released::Already));
         assert_eq!(slot.release(), Released::Already);
     }
 
     fn release_scope(&mut self, at: usize, scope: usize) {
-        let (Some(slot), units) = &self.slots[at] else {
-            return;
-        };
+        let kept = &self.slots[at];
+        let Some(slot) = &kept.slot else { return };
         let scope = ["user", "model", "account"][scope];
-        let unit = units.iter().find(|&&unit| match self.model.units[unit] {
-            Unit::Held(key) | Unit::Lost(key) => KEYS[key].scope == scope,
-            Unit::Gone => false,
-        });
+        let unit = kept
+            .units
+            .iter()
+            .find(|&&unit| match self.model.units[unit] {
+                Unit::Held(key) | Unit::Lost(key) => KEYS[key].scope == scope,
+                Unit::Gone => false,
+            });
         let expected = unit.map(|&unit| self.model.release(unit));
         assert_eq!(slot.release_scope(scope), expected);
+    }
+
+    /// What was joined to a slot that was released is released.
+    fn join(&mut self, at: usize, other: usize) {
+        if at == other || self.slots[at].slot.is_none() {
+            return;
+        }
+        let Some(mut joined) = self.slots[other].slot.take() else {
+            return;
+        };
+        let kept = &self.slots[at];
+        let (is_released, count) = (kept.is_released, kept.units.len());
+        let slot = kept.slot.as_ref().unwrap();
+        let fits = count + self.slots[other].units.len() <= MAX_KEYS;
+        assert_eq!(slot.join(&mut joined).is_ok(), fits);
+        self.slots[other].slot = Some(joined);
+        if !fits {
+            return;
+        }
+        let moved = std::mem::take(&mut self.slots[other].units);
+        self.slots[other].is_released = false; // and empty
+        for &unit in moved.iter().rev().filter(|_| is_released) {
+            self.model.release(unit);
+        }
+        self.slots[at].units.extend(moved);
+        for at in [at, other] {
+            let Kept { slot, units, .. } = &self.slots[at];
+            assert_eq!(slot.as_ref().unwrap().keys(), self.keys(units));
+        }
+    }
+
+    fn leak(&mut self, at: usize) {
+        let Some(slot) = self.slots[at].slot.take() else {
+            return;
+        };
+        slot.leak();
+        let Kept {
+            units, is_released, ..
+        } = &self.slots[at];
+        let mut is_leak = false;
+        for &unit in units.iter().filter(|_| !is_released) {
+            if let Unit::Held(key) | Unit::Lost(key) = self.model.units[unit] {
+                self.model.rows[key].counters.leaked += 1;
+                is_leak = true;
+            }
+        }
+        self.leaked += u64::from(is_leak);
+        // The pool's next call finds it.
+        assert_eq!(self.pool.leaked(), self.leaked);
+        for &unit in units.iter().rev() {
+            self.model.release(unit);
+        }
+    }
+
+    /// Refused if it asks for a scope that does not come after all that the slot holds.
+    fn wait_on_top(&mut self, at: usize, call: usize, limit: u32) {
+        let Kept { slot, units, .. } = &self.slots[at];
+        let Some(slot) = slot else { return };
+        let rank = |scope: &str| {
+            ["user", "model", "account"]
+                .iter()
+                .position(|known| *known == scope)
+        };
+        let asks = Op::asks(call, limit);
+        let first = asks.iter().map(|ask| rank(ask.key.scope)).min().unwrap();
+        let held = self.keys(units);
+        let last = held.iter().map(|key| rank(key.as_key().scope)).max();
+        let wait = self.pool.wait_on_top(slot, &asks, &WaitOptions::default());
+        if last.is_some_and(|last| last >= first) {
+            match wait.try_next() {
+                Some(Step::Ended(refusal)) => {
+                    assert_refused(&refusal, Outcome::Invalid, usize::MAX);
+                }
+                other => panic!("{other:?}"),
+            }
+            return;
+        }
+        let WaitOptions { max_waiting, .. } = WaitOptions::default();
+        let model = self.model.wait(call, limit, max_waiting, 30_000, true);
+        self.begun(wait, model);
     }
 
     fn wait(&mut self, call: usize, limit: u32, max_waiting: u32, timeout_ms: u64, pings: bool) {
@@ -114,7 +207,12 @@ impl Run {
             ..WaitOptions::default()
         };
         let wait = self.pool.wait(&Op::asks(call, limit), &options);
-        match self.model.wait(call, limit, max_waiting, timeout_ms, pings) {
+        let model = self.model.wait(call, limit, max_waiting, timeout_ms, pings);
+        self.begun(wait, model);
+    }
+
+    fn begun(&mut self, wait: Wait, model: Result<Tried, usize>) {
+        match model {
             Err(at) => {
                 assert_eq!(
                     (wait.position(), self.waits.len()),
@@ -215,14 +313,21 @@ impl Run {
                 self.release_scope(slot_at(at), scope);
             }
             Op::DropSlot { at } if !self.slots.is_empty() => self.drop_slot(slot_at(at)),
+            Op::WaitOnTop { at, call, limit } if !self.slots.is_empty() => {
+                self.wait_on_top(slot_at(at), call, limit);
+            }
+            Op::Join { at, other } if !self.slots.is_empty() => {
+                self.join(slot_at(at), slot_at(other));
+            }
+            Op::Leak { at } if !self.slots.is_empty() => self.leak(slot_at(at)),
             _ => {}
         }
         self.check();
     }
 
     fn drop_slot(&mut self, at: usize) {
-        if self.slots[at].0.take().is_some() {
-            for &unit in self.slots[at].1.iter().rev() {
+        if self.slots[at].slot.take().is_some() {
+            for &unit in self.slots[at].units.iter().rev() {
                 self.model.release(unit);
             }
         }
@@ -292,7 +397,7 @@ impl Run {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 600 * crate::common::stress() as u32,
+        cases: 6_000 * crate::common::stress() as u32,
         failure_persistence: None,
         max_shrink_iters: 20_000,
         ..ProptestConfig::default()

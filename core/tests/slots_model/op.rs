@@ -77,6 +77,19 @@ pub enum Op {
         key: usize,
         at: usize,
     },
+    /// A wait for further keys on top of a slot.
+    WaitOnTop {
+        at: usize,
+        call: usize,
+        limit: u32,
+    },
+    Join {
+        at: usize,
+        other: usize,
+    },
+    Leak {
+        at: usize,
+    },
 }
 
 impl Op {
@@ -100,6 +113,7 @@ impl Op {
         let timeout =
             prop_oneof![6 => Just(30_000_u64), 2 => Just(4_000), 2 => Just(20_000), 1 => Just(0)];
         let wait = (call.clone(), limit.clone(), max, timeout, any::<bool>());
+        let on_top = (call.clone(), limit.clone());
         let advance =
             prop_oneof![3 => 1..500_u64, 2 => Just(3_000), 1 => Just(2_999), 1 => 1..16_000_u64];
         prop_oneof![
@@ -119,7 +133,10 @@ impl Op {
             2 => key.clone().prop_map(|key| Self::ClearLimit { key }),
             1 => key.clone().prop_map(|key| Self::Close { key }),
             2 => key.clone().prop_map(|key| Self::Open { key }),
-            1 => (key, at).prop_map(|(key, at)| Self::Force { key, at }),
+            1 => (key, at.clone()).prop_map(|(key, at)| Self::Force { key, at }),
+            3 => (at.clone(), on_top).prop_map(|(at, (call, limit))| Self::WaitOnTop { at, call, limit }),
+            3 => (at.clone(), at.clone()).prop_map(|(at, other)| Self::Join { at, other }),
+            2 => at.prop_map(|at| Self::Leak { at }),
         ]
     }
 
