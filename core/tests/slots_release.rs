@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::slots::{outcome, pool, s, stands, stats, user};
+use common::slots::{outcome, patient, pool, s, stands, stats, user};
 use reqbus_core::slots::{Ask, Limit, Outcome, Released, WaitOptions};
 
 /// A stranger's key takes the place of one that was forgotten; the old slot must not name the stranger's unit.
@@ -55,6 +55,27 @@ fn s6_slots_joined_one_after_the_other_are_released_by_one_call() {
         assert_eq!(whole.release(), Released::Released);
         assert_eq!(held(), [0; 5], "chained: {chained}");
         assert_eq!(whole.release(), Released::Already);
+    }
+}
+
+/// What the waits of a closed pool held goes to nobody who waits: those are refused too, whichever is refused first.
+#[test]
+fn s4_closing_a_pool_refuses_all_who_wait() {
+    for round in 0..64 {
+        let (pool, _) = pool();
+        let account = Ask::new("account", "7", Limit::Of(1));
+        let held = pool.try_acquire(&[account], "").unwrap();
+        // Each holds its user, whom the next waits for.
+        let ids: Vec<_> = (0..8).map(|n| format!("{round} {n}")).collect();
+        let pairs = ids.iter().map(|id| [user(id, 1)[0], account]);
+        let first: Vec<_> = pairs.map(|pair| pool.wait(&pair, &patient())).collect();
+        let begin = |id: &String| pool.wait(&user(id, 1), &patient());
+        let second: Vec<_> = ids.iter().map(begin).collect();
+        pool.close();
+        for wait in first.iter().chain(&second) {
+            assert_eq!(outcome(wait), Outcome::Closed, "round {round}");
+        }
+        assert_eq!(held.release(), Released::Released);
     }
 }
 

@@ -352,10 +352,12 @@ impl Store for MemoryStore {
     }
 
     fn close(&self) {
+        // All, before the first is refused: what a wait held then goes to none of another shard.
         for shard in &self.shards {
-            let mut state = shard.lock();
-            state.is_closed = true;
-            self.refuse_waiters(state, |_| true);
+            shard.lock().is_closed = true;
+        }
+        for shard in &self.shards {
+            self.refuse_waiters(shard.lock(), |_| true);
         }
     }
 }

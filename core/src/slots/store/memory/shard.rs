@@ -122,10 +122,13 @@ impl Shard {
     /// Makes offers, as many as `rings` takes. Whether there may be more to make.
     fn offer(&self, state: &mut ShardState, at: u32, rings: &mut Rings) -> bool {
         let ShardState {
+            is_closed: false,
             table,
             last_generation,
-            ..
-        } = state;
+        } = state
+        else {
+            return false; // who waits is about to be refused
+        };
         let Some(row) = table.get_mut(at) else {
             return false;
         };
