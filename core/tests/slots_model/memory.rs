@@ -333,6 +333,12 @@ impl Run {
         }
     }
 
+    fn close(&mut self) {
+        self.pool.close();
+        self.model.close_all();
+        self.check();
+    }
+
     fn advance(&mut self, by: Duration) {
         self.driver.advance(by);
         self.model.advance(by.as_nanos() as u64);
@@ -404,10 +410,19 @@ proptest! {
     })]
 
     #[test]
-    fn s1_to_s6_memory_is_as_the_model_says(history in Op::histories(140)) {
+    fn s1_to_s6_memory_is_as_the_model_says(
+        history in Op::histories(140),
+        after_close in proptest::option::of(Op::histories(20)),
+    ) {
         let mut run = Run::new();
         for op in history {
             run.step(op);
+        }
+        if let Some(history) = after_close {
+            run.close();
+            for op in history {
+                run.step(op);
+            }
         }
         run.end();
     }

@@ -88,6 +88,7 @@ pub struct Model {
     pub units: Vec<Unit>,
     pub waits: Vec<Wait>,
     joined: usize,
+    is_closed: bool,
 }
 
 /// What a try or a wait that is decided at once comes to: units, or who refused.
@@ -121,7 +122,7 @@ impl Model {
     }
 
     fn hand_over(&mut self, key: usize) {
-        while self.rows[key].has_room() {
+        while !self.is_closed && self.rows[key].has_room() {
             let Some(first) = self.rows[key]
                 .queue
                 .iter()
@@ -150,7 +151,7 @@ impl Model {
     /// Whether a newcomer gets a unit.
     fn admit(&mut self, (key, limit): (usize, Limit)) -> Result<(), Outcome> {
         let row = &mut self.rows[key];
-        if row.is_closed {
+        if row.is_closed || self.is_closed {
             return Err(Outcome::Closed);
         }
         row.counters.limit_changes += u64::from(row.call.is_some_and(|before| before != limit));
@@ -357,7 +358,7 @@ impl Model {
         self.rows[key].held.retain(|&held| held != unit);
         self.units[unit] = Unit::Gone;
         self.rows[key].counters.lapsed_offers += 1;
-        if self.rows[key].is_closed {
+        if self.rows[key].is_closed || self.is_closed {
             return self.end(at, Outcome::Closed);
         }
         let order = self.waits[at].order;
@@ -382,6 +383,16 @@ impl Model {
         self.rows[key].is_closed = true;
         for (wait, _) in std::mem::take(&mut self.rows[key].queue) {
             self.end(wait, Outcome::Closed);
+        }
+    }
+
+    /// The pool: offers that were made stand, and no more are.
+    pub fn close_all(&mut self) {
+        self.is_closed = true;
+        for key in 0..self.rows.len() {
+            for (wait, _) in std::mem::take(&mut self.rows[key].queue) {
+                self.end(wait, Outcome::Closed);
+            }
         }
     }
 
