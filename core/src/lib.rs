@@ -30,10 +30,6 @@ mod random;
 pub mod runner;
 pub mod slots;
 pub(crate) mod sync;
-#[cfg_attr(
-    loom,
-    expect(dead_code, reason = "no model starts a thread of the system")
-)]
 mod threads;
 pub mod time;
 pub mod told;

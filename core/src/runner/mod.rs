@@ -15,6 +15,8 @@
 mod admission;
 mod checks;
 mod flight;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod options;
 mod permit;
 #[expect(

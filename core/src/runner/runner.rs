@@ -4,7 +4,12 @@ use std::cell::RefCell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+#[cfg(not(loom))]
+use std::thread_local;
 use std::time::Duration;
+
+#[cfg(loom)]
+use loom::thread_local;
 
 use super::admission::Admission;
 use super::checks::{Checks, DueList};
@@ -70,7 +75,8 @@ struct Work {
 
 thread_local! {
     /// What the current thread does, if it is a runner's: a callback that stops its own runner does not wait for itself.
-    static WORK: RefCell<Option<Work>> = const { RefCell::new(None) };
+    #[allow(clippy::missing_const_for_thread_local, reason = "loom's macro knows no const block")]
+    static WORK: RefCell<Option<Work>> = RefCell::new(None);
 }
 
 impl Runner {
@@ -177,17 +183,18 @@ impl Drop for Runner {
 impl Inner {
     /// Whether the calling thread works for this runner; what it checks, if it does not ask what is due.
     fn own(&self) -> Option<Option<Arc<str>>> {
-        WORK.with_borrow(|work| match work {
+        WORK.with(|work| match &*work.borrow() {
             Some(work) if std::ptr::eq(work.runner, self) => Some(work.id.clone()),
             _ => None,
         })
     }
 
     fn begin_work(self: &Arc<Self>, id: Option<Arc<str>>) {
-        WORK.set(Some(Work {
+        let work = Work {
             runner: Arc::as_ptr(self),
             id,
-        }));
+        };
+        WORK.with(|current| current.replace(Some(work)));
     }
 
     /// Blocks until no check is under way and nobody asks what is due.
@@ -250,7 +257,7 @@ impl Inner {
         }
         source.end_wait();
         core.unwatch(&source);
-        WORK.set(None);
+        end_work();
         let threads = self.threads.clone();
         drop(self);
         threads.is_asking.store(false, Ordering::Release);
@@ -281,7 +288,7 @@ impl Inner {
     fn check(self: Arc<Self>, permit: Permit) {
         self.begin_work(Some(permit.shared_id().clone()));
         let ended = guarded(|| self.checks.check(&permit));
-        WORK.set(None);
+        end_work();
         drop(self);
         permit.finish(match ended {
             Some(true) => Verdict::Succeeded,
@@ -289,6 +296,11 @@ impl Inner {
             None => Verdict::Panicked,
         });
     }
+}
+
+/// The current thread works for no runner any more.
+fn end_work() {
+    WORK.with(|work| work.replace(None));
 }
 
 /// Runs code of the host's; `None` if it panicked. A payload that panics as it is dropped ends here too: what that second
