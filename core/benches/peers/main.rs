@@ -28,6 +28,7 @@ mod rounds;
 mod sides;
 mod slots;
 mod sse;
+mod tick;
 mod wakes;
 
 use std::path::PathBuf;
@@ -51,7 +52,7 @@ Progress goes to stderr, the table to stdout. A missed target is no error.
 /// A group's rows, by name, and what measures them.
 type Group = (&'static [&'static str], fn(&mut Report));
 
-const GROUPS: [Group; 13] = [
+const GROUPS: [Group; 14] = [
     (&publish::ROWS, publish::measure),
     (&channels::ROWS, channels::measure),
     (&asleep::ROWS, asleep::measure),
@@ -65,6 +66,7 @@ const GROUPS: [Group; 13] = [
     (&hand_over::ROWS, hand_over::measure),
     (&lost_requests::ROWS, lost_requests::measure),
     (&free_slots::ROWS, free_slots::measure),
+    (&tick::ROWS, tick::measure),
 ];
 
 struct Options {
