@@ -7,10 +7,18 @@ mod faults;
 mod handles;
 #[path = "slots_model/memory.rs"]
 mod memory;
+#[allow(
+    dead_code,
+    reason = "joins, leaks, waits on top and a closed pool are not driven through C"
+)]
 #[path = "../../core/tests/slots_model/op.rs"]
 mod op;
 #[path = "slots_model/pool.rs"]
 mod pool;
+#[allow(
+    dead_code,
+    reason = "joins, leaks, waits on top and a closed pool are not driven through C"
+)]
 #[path = "../../core/tests/slots_model/reference.rs"]
 mod reference;
 
