@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::slots::{outcome, patient, pool, s, stands, stats, user};
+use common::slots::{ended, outcome, patient, pool, s, stands, stats, user};
 use reqbus_core::slots::{Ask, Limit, Outcome, Released, WaitOptions};
 
 /// A stranger's key takes the place of one that was forgotten; the old slot must not name the stranger's unit.
@@ -56,6 +56,27 @@ fn s6_slots_joined_one_after_the_other_are_released_by_one_call() {
         assert_eq!(held(), [0; 5], "chained: {chained}");
         assert_eq!(whole.release(), Released::Already);
     }
+}
+
+/// An offer beats the deadline; the next key is then too late, and counts it, though it was never asked for.
+#[test]
+fn s4_a_wait_that_comes_too_late_to_a_new_key_is_counted_there() {
+    let (pool, driver) = pool();
+    let pair = [user("1", 1)[0], Ask::new("account", "7", Limit::Of(1))];
+    let held = pool.try_acquire(&pair[..1], "").unwrap();
+    let options = WaitOptions {
+        timeout: s(2),
+        ..WaitOptions::default()
+    };
+    let wait = pool.wait(&pair, &options);
+    driver.advance(s(1));
+    held.release();
+    driver.advance(s(1));
+    assert_eq!(outcome(&wait), Outcome::TimedOut);
+    assert_eq!(ended(&wait).scope(), "account");
+    assert_eq!(stats(&pool, "account", "7").counters.timed_out, 1);
+    assert_eq!(pool.scope_stats("account").counters.timed_out, 1);
+    assert_eq!(stands(&pool, "user", "1"), (0, 0));
 }
 
 /// What the waits of a closed pool held goes to nobody who waits: those are refused too, whichever is refused first.
