@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use proptest::prelude::*;
 use reqbus_core::ErrorKind;
 use reqbus_core::runner::{
     Admission, Checks, Due, DueList, Permit, Runner, RunnerOptions, Verdict,
@@ -209,61 +208,6 @@ fn bad_options_and_ids_are_named() {
     assert_eq!(admission.admit(&[]).unwrap_err().kind(), ErrorKind::Closed);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
-    /// Never two of one id, never more than 5 running and 5 stuck, every permit comes back, and no due item starves.
-    #[test]
-    fn admission_keeps_its_promises(
-        steps in prop::collection::vec((0_u8..4, 0_usize..16, 1_u64..40), 1..120),
-    ) {
-        let (admission, driver) = admission(5);
-        let names: Vec<String> = (0..16).map(|n| n.to_string()).collect();
-        let mut waiting_since = [0_u64; 16];
-        let mut now = 0;
-        let mut held: Vec<(Permit, u64)> = Vec::new();
-        for (what, at, seconds) in steps {
-            match what {
-                0 => {
-                    driver.advance(SECOND * seconds as u32);
-                    now += seconds;
-                }
-                1 if !held.is_empty() => {
-                    let (permit, _) = held.swap_remove(at % held.len());
-                    waiting_since[permit.id().parse::<usize>().unwrap()] = now;
-                    permit.finish(Verdict::Failed);
-                }
-                _ => {
-                    let list: Vec<Due<'_>> = names.iter().zip(&waiting_since).map(|(id, since)| Due {
-                        id,
-                        overdue: SECOND * (now - since) as u32,
-                    }).collect();
-                    for permit in admission.admit(&list).unwrap() {
-                        let id = permit.id().parse::<usize>().unwrap();
-                        // Nobody who was free has waited longer than one who was let in.
-                        for (other, since) in waiting_since.iter().enumerate() {
-                            let is_held = held.iter().any(|(p, _)| p.id() == names[other]);
-                            let is_in = admission.in_flight().iter().any(|f| *f.id == *names[other]);
-                            prop_assert!(is_held || is_in || *since >= waiting_since[id]);
-                        }
-                        held.push((permit, now));
-                    }
-                }
-            }
-            let flying: BTreeSet<String> = held.iter().map(|(p, _)| p.id().to_owned()).collect();
-            prop_assert_eq!(flying.len(), held.len());
-            prop_assert_eq!(admission.in_flight().len(), held.len());
-            let stuck = held.iter().filter(|(_, since)| now - since >= 63).count();
-            prop_assert!(held.len() <= 10 && held.len() - stuck <= 5 + 5_usize.saturating_sub(stuck));
-        }
-        let stats = admission.stats();
-        prop_assert_eq!(stats.run, stats.failed + held.len() as u64);
-        drop(held);
-        prop_assert!(admission.in_flight().is_empty());
-        prop_assert_eq!(admission.stats().run, admission.stats().failed + admission.stats().panicked);
-    }
-}
-
 /// Checks made of two closures.
 struct Host<D, C>(D, C);
 
@@ -374,33 +318,4 @@ fn a_check_stops_its_own_runner() {
     assert!(hear.recv_timeout(SECOND * 30).unwrap());
     place.lock().unwrap().take();
     assert!(runner.stop(SECOND * 30).has_ended);
-}
-
-#[test]
-fn starts_and_stops_leave_no_thread() {
-    let threads = || {
-        std::fs::read_dir("/proc/self/task")
-            .map(Iterator::count)
-            .unwrap_or(0)
-    };
-    let before = threads();
-    for _ in 0..500 {
-        let runner = Runner::new(
-            quick(),
-            Arc::new(Host(lists(&["a", "b"]), |_: &Permit| true)),
-        );
-        let runner = runner.unwrap();
-        runner.start().unwrap();
-        assert!(runner.stop(SECOND * 30).has_ended);
-    }
-    // Other tests' threads come and go too.
-    let begun = std::time::Instant::now();
-    while threads() > before + 8 {
-        assert!(
-            begun.elapsed() < SECOND * 30,
-            "{} threads, {before} before",
-            threads()
-        );
-        std::thread::yield_now();
-    }
 }

@@ -11,7 +11,7 @@ use loom::thread;
 
 use super::{Admission, Checks, Due, DueList, Permit, Runner, RunnerOptions, Verdict};
 use crate::error::ErrorKind;
-use crate::sync::{Mutex, check};
+use crate::sync::{Condvar, Mutex, check};
 
 const FOR_EVER: Duration = Duration::MAX;
 
@@ -85,6 +85,9 @@ struct Host {
     dropped: Arc<AtomicUsize>,
     /// Whom a check stops from inside.
     stops: Arc<Mutex<Option<Arc<Runner>>>>,
+    /// How many have returned from that.
+    returned: Mutex<usize>,
+    all_returned: Condvar,
     ids: &'static [&'static str],
 }
 
@@ -99,6 +102,13 @@ impl Checks for Host {
         let runner = self.stops.lock().clone();
         if let Some(runner) = runner {
             runner.stop(FOR_EVER);
+            // No check ends before all have come so far.
+            let mut returned = self.returned.lock();
+            *returned += 1;
+            self.all_returned.notify_all();
+            while *returned < self.ids.len() {
+                self.all_returned.wait(&mut returned);
+            }
         }
         true
     }
@@ -113,7 +123,7 @@ impl Drop for Host {
 /// A start, a round and a stop: the stop waits for all, all threads end, and the drop of the runner drops the checks.
 ///
 /// Catches: a stop that wakes before it says so; a thread that gives its permit back, or says that it has ended, before it
-/// lets go of the checks; an end of the wait that looks at what is in flight before it looks who asks.
+/// lets go of the checks.
 #[test]
 fn loom_a_stop_waits_for_a_round_and_its_check() {
     check(3, || {
@@ -123,6 +133,8 @@ fn loom_a_stop_waits_for_a_round_and_its_check() {
             checked: checked.clone(),
             dropped: dropped.clone(),
             stops: Arc::new(Mutex::new(None)),
+            returned: Mutex::new(0),
+            all_returned: Condvar::new(),
             ids: &["a"],
         };
         let runner = Runner::new(RunnerOptions::default(), Arc::new(host)).unwrap();
@@ -138,18 +150,19 @@ fn loom_a_stop_waits_for_a_round_and_its_check() {
     });
 }
 
-/// Two checks stop their runner from inside: neither waits for the other.
+/// Two checks stop their runner from inside: neither waits for the other to end, for which that might wait in turn.
 ///
 /// Catches: a stop from inside that does not say so, or does not wake those who wait.
 #[test]
 fn loom_two_checks_stop_their_runner() {
     check(1, || {
-        let dropped = Arc::new(AtomicUsize::new(0));
         let place = Arc::new(Mutex::new(None));
         let host = Host {
             checked: Arc::default(),
-            dropped: dropped.clone(),
+            dropped: Arc::default(),
             stops: place.clone(),
+            returned: Mutex::new(0),
+            all_returned: Condvar::new(),
             ids: &["a", "b"],
         };
         let runner = Runner::new(RunnerOptions::default(), Arc::new(host)).unwrap();

@@ -136,7 +136,6 @@ impl Runner {
         self.inner.admission.stop();
         self.inner.await_end(timeout);
         let own = self.inner.own();
-        // Who asks first, as in `has_ended`.
         let is_asking = self.inner.threads.is_asking.load(Ordering::Acquire);
         let mut left = self.inner.admission.in_flight();
         left.retain(|flight| own != Some(Some(flight.id.clone())));
@@ -221,7 +220,8 @@ impl Inner {
         core.unwatch(&source);
     }
 
-    /// Whether nobody works any more; from inside: nobody but those who have stopped it from inside.
+    /// Whether nobody works any more; from inside: nobody but those who have stopped it from inside. After a stop: what is in
+    /// flight only becomes less.
     fn has_ended(&self, from_inside: bool) -> bool {
         let apart = if from_inside {
             self.threads.stopping.lock().clone()
@@ -229,7 +229,6 @@ impl Inner {
             Vec::new()
         };
         let is_apart = |id: Option<&str>| apart.iter().any(|other| other.as_deref() == id);
-        // Who asks first: it is over only after its last permits were given.
         let is_asking = self.threads.is_asking.load(Ordering::Acquire);
         (!is_asking || is_apart(None)) && self.admission.core().is_idle(|id| is_apart(Some(id)))
     }
