@@ -16,7 +16,7 @@
 //! | 4 | [`bus`] | log, filters, fan-out, resume, batches, subscriptions, audiences, statuses |
 //! | 4 | [`slots`] | keys, limits, waits, slots, load, backoff, and the stores behind them |
 //! | 5 | [`runner`] | what is due, who may be checked, threads that check |
-//! | 6 | [`told`] | what pools tell on a bus |
+//! | 6 | [`told`] | what pools and runners tell on a bus |
 //!
 //! Nothing here spawns a thread before a feature needs one, reads an environment variable, installs
 //! a signal handler or prints. The one global effect is an at-fork handler ([`fork`]).

@@ -1,8 +1,8 @@
-//! What pools tell on a bus: what happens to waits and slots, as events of their own kinds.
+//! What pools and runners tell on a bus: what happens to waits, slots and checks, as events of their own kinds.
 //!
-//! Off unless a host makes a [`Teller`] and gives it to a pool ([`PoolOptions::observer`](crate::slots::PoolOptions)).
-//! It tells the kinds that the host chose, when something happened and never because somebody looked, under no lock of
-//! the pool; and nothing of what the bus itself does or loses, which its readers are told as losses.
+//! Off unless a host makes a [`Teller`] and gives it to a pool ([`PoolOptions::observer`](crate::slots::PoolOptions)) or
+//! a runner ([`RunnerOptions::observer`](crate::runner::RunnerOptions)). It tells the kinds that the host chose, when
+//! something happened and never because somebody looked, under no lock of either; and nothing of what the bus itself does or loses, which its readers are told as losses.
 //!
 //! | kind | payload, one JSON object |
 //! |---|---|
@@ -11,10 +11,11 @@
 //! | `slot.refused` | `scope`, `id`, `label`, `outcome`, `limit`, `in_use`, `waiting`, `position`, `waited_ms`, `pings`, `retry_after_s` |
 //! | `slot.lost` | `scope`, `id`, `label`, `holder`, `held_ms`, `reason` |
 //! | `slot.held_long` | `scope`, `id`, `label`, `holder`, `held_ms` |
+//! | `check.finished` | `id`, `verdict`, `took_ms`, `was_stuck` |
 //!
 //! `keys` is a list of `{"scope","id"}`; `limit` is a number, `"unlimited"` or null; `retry_after_s` is a number or null;
 //! `holder` is a number as text, because JavaScript's numbers end at 2⁵³. The key of the event, which filters look at,
-//! is the id of the (first) key. An id of a secret scope is null, and such an event's key is empty.
+//! is the id of the (first) key, or of what was checked. An id of a secret scope is null, and such an event's key is empty.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use serde_json::{Map, Value, json};
 use crate::bus::{Bus, Kind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::NewEvent;
+use crate::runner::{CheckObserver, FinishedCheck};
 use crate::slots::{Holder, Key, Limit, PoolEvent, PoolEventKind, PoolObserver, Refusal};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -46,17 +48,20 @@ impl Default for TellOptions<'_> {
     }
 }
 
-/// Tells on a bus what happens in pools.
+/// Tells on a bus what happens in pools and runners.
 ///
-/// It keeps the bus open as long as it lives, which is as long as the pools that it was given to. What cannot be
+/// It keeps the bus open as long as it lives, which is as long as the pools and runners that it was given to. What cannot be
 /// published, because the bus was closed, is counted ([`Teller::failed`]).
 pub struct Teller {
     bus: Bus,
     /// As [`Teller::KINDS`]; `None` for one that is not told.
-    kinds: [Option<Kind>; 5],
+    kinds: [Option<Kind>; 6],
     secret_scopes: Vec<Box<str>>,
     failed: AtomicU64,
 }
+
+/// Of a check that ended.
+const CHECK_FINISHED: &str = "check.finished";
 
 const SLOT_KINDS: [(&str, PoolEventKind); 5] = [
     ("slot.wait_begun", PoolEventKind::WaitBegun),
@@ -68,17 +73,18 @@ const SLOT_KINDS: [(&str, PoolEventKind); 5] = [
 
 impl Teller {
     /// The kinds that can be told.
-    pub const KINDS: [&'static str; 5] = [
+    pub const KINDS: [&'static str; 6] = [
         SLOT_KINDS[0].0,
         SLOT_KINDS[1].0,
         SLOT_KINDS[2].0,
         SLOT_KINDS[3].0,
         SLOT_KINDS[4].0,
+        CHECK_FINISHED,
     ];
 
     /// A teller. [`ErrorKind::InvalidArgument`] for a kind that is not one of [`Teller::KINDS`]; [`ErrorKind::Forked`].
     pub fn new(bus: &Bus, options: &TellOptions<'_>) -> Result<Arc<Self>> {
-        let mut kinds = [None; 5];
+        let mut kinds = [None; 6];
         for name in options.kinds {
             let at = Self::KINDS.iter().position(|known| known == name);
             let place = at.and_then(|at| kinds.get_mut(at)).ok_or_else(unknown)?;
@@ -99,11 +105,16 @@ impl Teller {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// The kind's place in the tables, and its number on the bus if it is told.
+    /// A kind's number on the bus, if it is told.
+    fn number(&self, name: &str) -> Option<Kind> {
+        let at = Self::KINDS.iter().position(|known| *known == name)?;
+        self.kinds.get(at).copied().flatten()
+    }
+
+    /// An event's kind, if it is told.
     fn kind_of(&self, kind: PoolEventKind) -> Option<(&'static str, Kind)> {
-        let at = SLOT_KINDS.iter().position(|(_, known)| *known == kind)?;
-        let number = self.kinds.get(at).copied().flatten()?;
-        Some((SLOT_KINDS.get(at)?.0, number))
+        let (name, _) = SLOT_KINDS.iter().find(|(_, known)| *known == kind)?;
+        Some((name, self.number(name)?))
     }
 
     fn publish(&self, kind: &str, key: &str, payload: Map<String, Value>) {
@@ -217,6 +228,21 @@ impl PoolObserver for Teller {
     }
 }
 
+impl CheckObserver for Teller {
+    fn check_finished(&self, check: &FinishedCheck<'_>) {
+        let number = self.number(CHECK_FINISHED);
+        if number.is_some_and(|kind| self.bus.wanted(kind)) {
+            let payload = json!({
+                "id": check.id,
+                "verdict": check.verdict.name(),
+                "took_ms": millis(check.took),
+                "was_stuck": check.was_stuck,
+            });
+            self.publish(CHECK_FINISHED, check.id, object(payload));
+        }
+    }
+}
+
 impl fmt::Debug for Teller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told = Self::KINDS.iter().zip(&self.kinds);
@@ -246,6 +272,6 @@ fn unknown() -> Error {
     Error::fixed(
         ErrorKind::InvalidArgument,
         "kinds",
-        "it is no kind that can be told: slot.wait_begun, slot.granted, slot.refused, slot.lost, slot.held_long",
+        "it is no kind that can be told: slot.wait_begun, slot.granted, slot.refused, slot.lost, slot.held_long, check.finished",
     )
 }

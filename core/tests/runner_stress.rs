@@ -151,6 +151,7 @@ fn a_check_that_never_returns_is_told_named_and_waited_for() {
         until(|| others.load(Ordering::SeqCst) >= round);
         driver.advance(SECOND * 5);
     }
+    until(|| others.load(Ordering::SeqCst) >= 20 && runner.in_flight().len() == 1);
     let flights = runner.in_flight();
     assert!(flights.iter().any(|f| &*f.id == "hangs" && f.is_stuck));
     assert_eq!(runner.stats().stuck, 1);
@@ -346,7 +347,7 @@ fn started_twice_is_one_and_stopped_before_is_for_ever() {
     });
     for round in 1..=50 {
         until(|| rounds.load(Ordering::SeqCst) == round);
-        assert_eq!(our_threads(), 1);
+        until(|| our_threads() == 1); // one of a test before may still be going
         driver.advance(SECOND * 5);
     }
     thread::scope(|scope| {

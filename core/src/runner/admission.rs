@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::flight::{Flights, InFlight};
+use super::observer::FinishedCheck;
 use super::options::RunnerOptions;
 use super::permit::{Permit, Verdict};
 use super::schedule::{Due, in_order};
@@ -149,6 +150,18 @@ impl Admission {
         Ok(permits)
     }
 
+    /// Passes over a round, if it is paused. Whether it was.
+    pub(super) fn pass_if_paused(&self) -> bool {
+        let now_ns = self.core.clock().now_ns();
+        let mut state = self.core.state.lock();
+        let is_paused = state.is_paused;
+        if is_paused {
+            self.core.begin_round(&mut state, now_ns);
+            state.stats.paused_rounds += 1;
+        }
+        is_paused
+    }
+
     /// Notes a round in which the host could not say what is due.
     pub fn fail_round(&self) {
         if self.core.generation.is_current() {
@@ -250,17 +263,26 @@ impl AdmissionCore {
             return;
         }
         let now_ns = self.clock().now_ns();
-        {
+        let (since_ns, was_stuck) = {
             let mut state = self.state.lock();
             self.note_stuck(&mut state, now_ns);
-            if !state.flights.remove(id, number) {
+            let Some(flight) = state.flights.remove(id, number) else {
                 return;
-            }
+            };
             match verdict {
                 Verdict::Succeeded => state.stats.succeeded += 1,
                 Verdict::Failed => state.stats.failed += 1,
                 Verdict::Panicked => state.stats.panicked += 1,
             }
+            flight
+        };
+        if let Some(observer) = &self.options.observer {
+            observer.check_finished(&FinishedCheck {
+                id,
+                verdict,
+                took: Duration::from_nanos(now_ns.saturating_sub(since_ns)),
+                was_stuck,
+            });
         }
         self.wake();
     }

@@ -59,18 +59,14 @@ impl Flights {
         self.last
     }
 
-    /// Takes the mark back. `false` if it was taken back before.
-    pub(super) fn remove(&mut self, id: &str, number: u64) -> bool {
-        match self.by_id.get(id) {
-            Some(flight) if flight.number == number => {
-                if flight.is_stuck {
-                    self.stuck -= 1;
-                }
-                self.by_id.remove(id);
-                true
-            }
-            _ => false,
-        }
+    /// Takes the mark back: since when it was there, and whether it is over its time. `None` if it was taken back before.
+    pub(super) fn remove(&mut self, id: &str, number: u64) -> Option<(u64, bool)> {
+        self.by_id
+            .get(id)
+            .filter(|flight| flight.number == number)?;
+        let flight = self.by_id.remove(id)?;
+        self.stuck -= u32::from(flight.is_stuck);
+        Some((flight.since_ns, flight.is_stuck))
     }
 
     /// Notes who is over its time by now; how many that are more than before.

@@ -17,6 +17,7 @@ mod checks;
 mod flight;
 #[cfg(all(test, loom))]
 mod loom_tests;
+mod observer;
 mod options;
 mod permit;
 #[expect(
@@ -30,6 +31,7 @@ mod stats;
 pub use admission::Admission;
 pub use checks::{Checks, DueList};
 pub use flight::InFlight;
+pub use observer::{CheckObserver, FinishedCheck};
 pub use options::RunnerOptions;
 pub use permit::{Permit, Verdict};
 pub use runner::{Runner, Stopped};

@@ -1,13 +1,16 @@
 //! How a runner goes.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::observer::CheckObserver;
 use crate::error::{Error, ErrorKind, Result};
 use crate::random::{next_random, random_seed};
 use crate::time::Clock;
 
 /// How a runner goes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RunnerOptions {
     /// From the beginning of one round to that of the next; 1 ms to a day. 5 s by default.
     pub every: Duration,
@@ -21,8 +24,24 @@ pub struct RunnerOptions {
     /// What the jitter is drawn from: the same seed, the same time. `None` by default: the system's random numbers, so that
     /// processes that start together do not ask together.
     pub seed: Option<u64>,
+    /// Hears of each check that ended. None by default.
+    pub observer: Option<Arc<dyn CheckObserver>>,
     /// The clock of rounds, limits and ages.
     pub clock: Clock,
+}
+
+impl fmt::Debug for RunnerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunnerOptions")
+            .field("every", &self.every)
+            .field("at_once", &self.at_once)
+            .field("limit", &self.limit)
+            .field("jitter", &self.jitter)
+            .field("seed", &self.seed)
+            .field("observer", &self.observer.is_some())
+            .field("clock", &self.clock)
+            .finish()
+    }
 }
 
 impl RunnerOptions {
@@ -83,6 +102,7 @@ impl Default for RunnerOptions {
             limit: Self::LIMIT,
             jitter: Duration::ZERO,
             seed: None,
+            observer: None,
             clock: Clock::system(),
         }
     }

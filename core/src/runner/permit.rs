@@ -17,6 +17,18 @@ pub enum Verdict {
     Panicked,
 }
 
+impl Verdict {
+    /// The stable name, in snake case, the same in every language.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
 /// The right to check one item, and its mark as being checked. Both end with it: dropped without a verdict, the check
 /// counts as panicked. Any thread may hold it.
 #[must_use = "a permit that is dropped counts as a check that panicked"]

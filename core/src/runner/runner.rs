@@ -264,8 +264,7 @@ impl Inner {
     }
 
     fn round(self: &Arc<Self>) {
-        if self.admission.is_paused() {
-            let _none = self.admission.admit(&[]);
+        if self.admission.pass_if_paused() {
             return;
         }
         let mut list = DueList::default();

@@ -1,4 +1,4 @@
-//! What a pool tells on a bus: each thing that happens once, of the kinds that were chosen, and no secret.
+//! What pools and runners tell on a bus: each thing that happens once, of the kinds that were chosen, and no secret.
 
 #![cfg(not(loom))]
 
@@ -10,6 +10,7 @@ use std::time::Duration;
 use common::slots::{ms, s, user};
 use reqbus_core::bus::{BusOptions, Limits, SubscribeOptions};
 use reqbus_core::event::Payload;
+use reqbus_core::runner::{Admission, Due, RunnerOptions, Verdict};
 use reqbus_core::slots::{Ask, Key, Limit, PoolOptions, SlotPool, Step, WaitOptions};
 use reqbus_core::time::{Clock, ClockDriver};
 use reqbus_core::told::TellOptions;
@@ -276,4 +277,42 @@ fn what_nobody_could_get_is_not_built_and_what_fails_is_counted() {
     drop(world.pool.try_acquire(&user("1", 1), "").unwrap());
     assert_eq!(world.teller.failed(), 1);
     world.driver.advance(ms(1));
+}
+
+#[test]
+fn a_check_is_told_when_it_ended() {
+    let world = World::new(&["check.finished"]);
+    let (clock, driver) = Clock::driven();
+    let admission = Admission::new(RunnerOptions {
+        limit: s(10),
+        observer: Some(world.teller.clone()),
+        clock,
+        ..RunnerOptions::default()
+    })
+    .unwrap();
+    let due = |id| Due {
+        id,
+        overdue: Duration::ZERO,
+    };
+    let mut permits = admission.admit(&[due("a"), due("b"), due("c")]).unwrap();
+    assert_eq!(world.kinds(), [""; 0], "not when it begins");
+    driver.advance(ms(1_500));
+    permits.remove(0).finish(Verdict::Succeeded);
+    driver.advance(s(10));
+    permits.remove(0).finish(Verdict::Failed);
+    drop(permits);
+    let told: Vec<_> = world.told();
+    let check = |id: &str, verdict: &str, took_ms: u64, was_stuck: bool| {
+        let payload =
+            json!({"id": id, "verdict": verdict, "took_ms": took_ms, "was_stuck": was_stuck});
+        ("check.finished".to_owned(), id.to_owned(), payload)
+    };
+    assert_eq!(
+        told,
+        [
+            check("a", "succeeded", 1_500, false),
+            check("b", "failed", 11_500, true),
+            check("c", "panicked", 11_500, true),
+        ]
+    );
 }
