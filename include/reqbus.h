@@ -169,6 +169,11 @@
 #define REQBUS_SUBSCRIBE_NO_WAIT 1
 
 /**
+ * A bit of reqbus_teller_options.flags: no scope is secret. Without, and without `secret_scopes`, "api_key" is.
+ */
+#define REQBUS_TELLER_NO_SECRETS 1
+
+/**
  * The greatest limit that is a number: 1,000,000,000. A greater one, and one below 0, is REQBUS_INVALID_ARGUMENT.
  */
 #define REQBUS_LIMIT_MAX 1000000000
@@ -886,6 +891,16 @@ typedef struct reqbus_slot reqbus_slot;
 typedef struct reqbus_subscription reqbus_subscription;
 
 /**
+ * Tells on a bus what happens in the pools and runners that it is given to, as events of their own kinds with a JSON object:
+ * "slot.wait_begun", "slot.granted", "slot.refused", "slot.lost", "slot.held_long" and "check.finished"; docs/slots.md and
+ * docs/runner.md list their fields. An event's key is the id of what it is about.
+ *
+ * Made by reqbus_teller_new, owned by the caller, freed with reqbus_teller_free; pools and runners that were made with it go on to
+ * tell. Any thread may use it at any time. What it tells, it tells on the thread on which it happened, under no lock.
+ */
+typedef struct reqbus_teller reqbus_teller;
+
+/**
  * A place in the queue of a key; of several keys, in exactly one of their queues, while what was taken before is held.
  *
  * Made by reqbus_pool_wait, owned by the caller, freed with reqbus_wait_free, before its end (then it is cancelled) or after,
@@ -1495,6 +1510,40 @@ typedef struct reqbus_subscription_stats {
 } reqbus_subscription_stats;
 
 /**
+ * What a teller tells. Texts are borrowed for the call and copied.
+ */
+typedef struct reqbus_teller_options {
+    /**
+     * sizeof(reqbus_teller_options).
+     */
+    size_t size;
+    /**
+     * The kinds that it tells; none by default.
+     */
+    const struct reqbus_text *kinds;
+    /**
+     * How many kinds.
+     */
+    size_t kinds_count;
+    /**
+     * Scopes whose ids are secrets: told as null, and not as an event's key.
+     */
+    const struct reqbus_text *secret_scopes;
+    /**
+     * How many; 0 for "api_key" alone.
+     */
+    size_t secret_scopes_count;
+    /**
+     * REQBUS_TELLER_NO_SECRETS or 0.
+     */
+    uint32_t flags;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+} reqbus_teller_options;
+
+/**
  * A slot that was collected without a release (reqbus_slot_leak), as a sink is told of each key it held. Borrowed for
  * the call of the sink; texts are UTF-8 and not NUL-terminated.
  */
@@ -1595,6 +1644,15 @@ typedef struct reqbus_pool_options {
      * Hears of slots that were collected without a release. Taken over if the pool is made; else `drop` is not called.
      */
     struct reqbus_leak_sink leak_sink;
+    /**
+     * Tells on its bus what happens to waits and slots. NULL for none.
+     */
+    const struct reqbus_teller *teller;
+    /**
+     * From when on a slot is held for long, in milliseconds, if the teller tells "slot.held_long": the pool looks every tenth of
+     * it, at most ten times a second, and has a timer from its beginning to its close. Default 600000.
+     */
+    uint64_t held_long_ms;
 } reqbus_pool_options;
 
 /**
@@ -1998,6 +2056,10 @@ typedef struct reqbus_runner_options {
      * REQBUS_RUNNER_SEEDED, or 0.
      */
     uint32_t flags;
+    /**
+     * Tells on its bus how checks end. NULL for none.
+     */
+    const struct reqbus_teller *teller;
 } reqbus_runner_options;
 
 /**
@@ -2225,8 +2287,8 @@ reqbus_status reqbus_bus_close(struct reqbus_bus *bus);
 /**
  * Frees the bus in `*bus` and writes NULL there.
  *
- * Does not close it: subscriptions that are still open keep what they need of it. REQBUS_OK, also for
- * NULL and for `*bus` being NULL. No other call may be using this handle. In a forked child the parent's
+ * That closes it, as reqbus_bus_close does, unless a reqbus_teller keeps it open: subscriptions that are still open
+ * get what was published, and their end. REQBUS_OK, also for NULL and for `*bus` being NULL. No other call may be using this handle. In a forked child the parent's
  * object is left alone (leaked) and the answer is REQBUS_OK. Never blocks.
  */
 reqbus_status reqbus_bus_free(struct reqbus_bus **bus);
@@ -2753,6 +2815,34 @@ reqbus_status reqbus_bell_close(struct reqbus_bell *bell);
  * child the parent's object is left alone (leaked) and the answer is REQBUS_OK. Never blocks.
  */
 reqbus_status reqbus_bell_free(struct reqbus_bell **bell);
+
+/**
+ * Makes a teller on `bus` with `options` (NULL for all defaults: it tells nothing) and writes it to `*teller`.
+ *
+ * Owned by the caller: free it with reqbus_teller_free. It keeps the bus open after
+ * reqbus_bus_free, until reqbus_bus_close or until it and all that was made with it is freed. On failure `*teller` is NULL. REQBUS_NULL_ARGUMENT if `bus` or `teller` is NULL; REQBUS_INVALID_ARGUMENT for a kind
+ * that cannot be told; REQBUS_INVALID_UTF8, REQBUS_INVALID_SIZE, REQBUS_UNKNOWN_OPTION for the options; REQBUS_FORKED. `error` may be
+ * NULL. Any thread; never blocks.
+ */
+reqbus_status reqbus_teller_new(const struct reqbus_bus *bus,
+                                const struct reqbus_teller_options *options,
+                                struct reqbus_teller **teller,
+                                struct reqbus_error **error);
+
+/**
+ * Writes to `*failed` how many events it could not publish, because the bus was closed.
+ *
+ * REQBUS_NULL_ARGUMENT if `teller` or `failed` is NULL. Any thread; never blocks.
+ */
+reqbus_status reqbus_teller_failed(const struct reqbus_teller *teller, uint64_t *failed);
+
+/**
+ * Frees the teller in `*teller` and writes NULL there. Pools and runners that were made with it go on to tell.
+ *
+ * REQBUS_OK, also for NULL and for `*teller` being NULL. No other call may be using this handle. In a forked child the parent's
+ * object is left alone (leaked) and the answer is REQBUS_OK. Never blocks.
+ */
+reqbus_status reqbus_teller_free(struct reqbus_teller **teller);
 
 /**
  * Writes to `*limit` what `number` means where 0 and less mean unlimited: the number itself, or REQBUS_UNLIMITED. No other

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 /// The files whose items are in the header, in the header's order.
-const FILES: [&str; 34] = [
+const FILES: [&str; 35] = [
     "version",
     "status",
     "error",
@@ -22,6 +22,7 @@ const FILES: [&str; 34] = [
     "guard",
     "join",
     "bell",
+    "teller",
     "key",
     "refusal",
     "pool_options",

@@ -78,8 +78,8 @@ pub unsafe extern "C" fn reqbus_admission_new(
     guard_status(error, || {
         // SAFETY: NULL or valid for a write, as the header asks.
         let place = unsafe { Place::new(admission) }?;
-        // SAFETY: NULL or as long as its size field says, as the header asks.
-        let options = unsafe { read_or_defaults(options) }?.to_core()?;
+        // SAFETY: NULL or as long as its size field says, and its teller alive, as the header asks.
+        let options = unsafe { read_or_defaults(options)?.to_core() }?;
         place.fill(Kept(Admission::new(options)?));
         Ok(REQBUS_OK)
     })

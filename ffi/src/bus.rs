@@ -61,8 +61,8 @@ pub unsafe extern "C" fn reqbus_bus_close(bus: *mut reqbus_bus) -> reqbus_status
 
 /// Frees the bus in `*bus` and writes NULL there.
 ///
-/// Does not close it: subscriptions that are still open keep what they need of it. REQBUS_OK, also for
-/// NULL and for `*bus` being NULL. No other call may be using this handle. In a forked child the parent's
+/// That closes it, as reqbus_bus_close does, unless a reqbus_teller keeps it open: subscriptions that are still open
+/// get what was published, and their end. REQBUS_OK, also for NULL and for `*bus` being NULL. No other call may be using this handle. In a forked child the parent's
 /// object is left alone (leaked) and the answer is REQBUS_OK. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reqbus_bus_free(bus: *mut *mut reqbus_bus) -> reqbus_status {

@@ -66,6 +66,7 @@ mod slot_stats;
 mod stats;
 mod status;
 mod subscription;
+mod teller;
 #[cfg(feature = "test-clock")]
 mod test_clock;
 #[cfg(feature = "test-clock")]
@@ -107,6 +108,7 @@ pub use slot_stats::*;
 pub use stats::*;
 pub use status::*;
 pub use subscription::*;
+pub use teller::*;
 #[cfg(feature = "test-clock")]
 pub use test_clock::*;
 #[cfg(feature = "test-clock")]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqbus_core::slots::{Leak, PoolOptions, Ranks, WaitOptions};
+use reqbus_core::slots::{Leak, PoolObserver, PoolOptions, Ranks, WaitOptions};
 
 use crate::event::reqbus_text;
 use crate::failure::Failure;
@@ -16,6 +16,7 @@ use crate::sized::{check_flags, sized_struct};
 use crate::slice::text;
 use crate::status::reqbus_status::REQBUS_INVALID_ARGUMENT;
 use crate::subscription::timeout;
+use crate::teller::{reqbus_teller, teller_of};
 
 /// A bit of reqbus_wait_options.flags: does not wait. One try, which a store that answers later may take up to 2 s for.
 pub const REQBUS_WAIT_TRY: u32 = 1;
@@ -85,6 +86,11 @@ pub struct reqbus_pool_options {
     pub flags: u32,
     /// Hears of slots that were collected without a release. Taken over if the pool is made; else `drop` is not called.
     pub leak_sink: reqbus_leak_sink,
+    /// Tells on its bus what happens to waits and slots. NULL for none.
+    pub teller: *const reqbus_teller,
+    /// From when on a slot is held for long, in milliseconds, if the teller tells "slot.held_long": the pool looks every tenth of
+    /// it, at most ten times a second, and has a timer from its beginning to its close. Default 600000.
+    pub held_long_ms: u64,
 }
 
 /// How a wait goes. Zero is every default, and NULL options are all defaults. Texts are borrowed for the call and
@@ -188,6 +194,8 @@ impl reqbus_pool_options {
             )
         };
         let default = PoolOptions::default();
+        // SAFETY: this function's contract.
+        let teller = unsafe { teller_of(self.teller) }?;
         let sink = Sink::of(self.leak_sink)?;
         let options = PoolOptions {
             ranks: if first.is_empty() && last.is_empty() {
@@ -199,6 +207,11 @@ impl reqbus_pool_options {
             sink: sink.clone().map(|sink| -> reqbus_core::slots::Sink {
                 Arc::new(move |leak: &Leak| sink.tell(leak))
             }),
+            observer: teller.map(|teller| -> Arc<dyn PoolObserver> { teller }),
+            held_long: match self.held_long_ms {
+                0 => default.held_long,
+                ms => Duration::from_millis(ms),
+            },
             ..PoolOptions::default()
         };
         Ok((options, sink))

@@ -45,8 +45,8 @@ pub unsafe extern "C" fn reqbus_runner_new(
     guard_status(error, || {
         // SAFETY: NULL or valid for a write, as the header asks.
         let place = unsafe { Place::new(runner) }?;
-        // SAFETY: NULL or as long as its size field says, as the header asks.
-        let options = unsafe { read_or_defaults(options) }?.to_core()?;
+        // SAFETY: NULL or as long as its size field says, and its teller alive, as the header asks.
+        let options = unsafe { read_or_defaults(options)?.to_core() }?;
         // SAFETY: NULL or readable, as the header asks.
         let callbacks = Arc::new(unsafe { Callbacks::new(due, check) }?);
         let made = Runner::new(options, callbacks.clone())?;

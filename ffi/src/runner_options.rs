@@ -1,11 +1,13 @@
 //! What hosts choose when they make an admission or a runner.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqbus_core::runner::RunnerOptions;
+use reqbus_core::runner::{CheckObserver, RunnerOptions};
 
 use crate::failure::Failure;
 use crate::sized::{check_flags, sized_struct};
+use crate::teller::{reqbus_teller, teller_of};
 
 /// A bit of reqbus_runner_options.flags: the jitter is drawn from `seed`, and so is the same each time.
 pub const REQBUS_RUNNER_SEEDED: u32 = 1;
@@ -28,14 +30,21 @@ pub struct reqbus_runner_options {
     pub at_once: u32,
     /// REQBUS_RUNNER_SEEDED, or 0.
     pub flags: u32,
+    /// Tells on its bus how checks end. NULL for none.
+    pub teller: *const reqbus_teller,
 }
 
 sized_struct!(reqbus_runner_options);
 
 impl reqbus_runner_options {
     /// The options as core takes them, which checks them where they are used.
-    pub(crate) fn to_core(self) -> Result<RunnerOptions, Failure> {
+    ///
+    /// # Safety
+    /// The teller is NULL or alive.
+    pub(crate) unsafe fn to_core(self) -> Result<RunnerOptions, Failure> {
         check_flags(self.flags, REQBUS_RUNNER_SEEDED, "flags")?;
+        // SAFETY: this function's contract.
+        let teller = unsafe { teller_of(self.teller) }?;
         let default = RunnerOptions::default();
         let time = |ms: u64, default: Duration| match ms {
             0 => default,
@@ -50,6 +59,7 @@ impl reqbus_runner_options {
                 at_once => at_once,
             },
             seed: (self.flags & REQBUS_RUNNER_SEEDED != 0).then_some(self.seed),
+            observer: teller.map(|teller| -> Arc<dyn CheckObserver> { teller }),
             ..default
         })
     }

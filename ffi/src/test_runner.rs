@@ -23,7 +23,7 @@ pub unsafe extern "C" fn reqbus_test_admission_new(
         // SAFETY: NULL or valid for a write, as the header asks.
         let place = unsafe { Place::new(admission) }?;
         // SAFETY: NULL or as long as its size field says, as the header asks.
-        let mut options = unsafe { read_or_defaults(options) }?.to_core()?;
+        let mut options = unsafe { read_or_defaults(options)?.to_core() }?;
         // SAFETY: NULL or alive, as the header asks.
         options.clock = unsafe { borrow(clock) }?.0.clone();
         place.fill(Kept(Admission::new(options)?));

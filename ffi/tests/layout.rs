@@ -239,7 +239,7 @@ fn slots_asked_for() {
     );
     layout!(
         reqbus_pool_options,
-        72,
+        88,
         [
             size @ 0,
             first @ 8,
@@ -249,6 +249,8 @@ fn slots_asked_for() {
             processes @ 40,
             flags @ 44,
             leak_sink @ 48,
+            teller @ 72,
+            held_long_ms @ 80,
         ]
     );
     layout!(
@@ -359,10 +361,27 @@ fn slots_told_of() {
 }
 
 #[test]
+fn tellers() {
+    layout!(
+        reqbus_teller_options,
+        48,
+        [
+            size @ 0,
+            kinds @ 8,
+            kinds_count @ 16,
+            secret_scopes @ 24,
+            secret_scopes_count @ 32,
+            flags @ 40,
+            reserved @ 44,
+        ]
+    );
+}
+
+#[test]
 fn checks() {
     layout!(
         reqbus_runner_options,
-        48,
+        56,
         [
             size @ 0,
             every_ms @ 8,
@@ -371,6 +390,7 @@ fn checks() {
             seed @ 32,
             at_once @ 40,
             flags @ 44,
+            teller @ 48,
         ]
     );
     layout!(
