@@ -50,7 +50,7 @@ stage: build
 	@PREFIX='$(STAGE)' LIBDIR='$(STAGE)/lib' INCLUDEDIR='$(STAGE)/include' DESTDIR= scripts/install.sh
 
 .PHONY: demo
-demo: setup-demo stage ## Replay a trace of real traffic through slots and bus from C: TRACE=file SPEED=n
+demo: setup-demo stage ## Replay a trace of real traffic through slots, bus and runner from C: TRACE=file SPEED=n
 	@scripts/demo.sh
 
 .PHONY: test

@@ -8,6 +8,7 @@
 #define GATEWAY_H
 
 #include "agenda.h"
+#include "checking.h"
 #include "feed.h"
 
 enum {
@@ -50,6 +51,7 @@ struct gateway {
     struct publisher *publishers; /* to whom a request goes that has ended */
     reqbus_pool *pool;
     struct limits limits;
+    struct checks checks; /* of the accounts, beside the requests */
     struct worker workers[WORKERS];
     atomic_size_t waiting, served; /* for the progress line */
 };
@@ -265,6 +267,7 @@ static bool gateway_new(struct gateway *gateway, struct demo *demo, struct publi
     gateway->demo = demo;
     gateway->publishers = publishers;
     limits_new(&gateway->limits);
+    checks_new(&gateway->checks, demo, gateway->limits.accounts);
     reqbus_error *error = NULL;
     reqbus_status status = reqbus_pool_new(NULL, &gateway->pool, &error);
     if (status != REQBUS_OK) {
@@ -276,19 +279,20 @@ static bool gateway_new(struct gateway *gateway, struct demo *demo, struct publi
     return true;
 }
 
-/* How many of its threads run; all, or the system refused one. What works on the accounts beside the requests (checks
- * of their health, say) begins here too, and ends in gateway_join. */
+/* How many of its threads run; all, or the system refused one. */
 static size_t gateway_start(struct gateway *gateway) {
     size_t running = 0;
+    checks_start(&gateway->checks);
     while (running < WORKERS &&
            pthread_create(&gateway->workers[running].thread, NULL, worker_run, &gateway->workers[running]) == 0)
         running++;
     return running;
 }
 
-/* Waits until every request has ended. */
+/* Waits until every request has ended, and then every check. */
 static void gateway_join(struct gateway *gateway, size_t running) {
     for (size_t i = 0; i < running; i++) pthread_join(gateway->workers[i].thread, NULL);
+    checks_join(&gateway->checks);
 }
 
 static void gateway_free(struct gateway *gateway) {
@@ -299,6 +303,7 @@ static void gateway_free(struct gateway *gateway) {
         free(worker->visits);
         free(worker->tally.waits_ns);
     }
+    checks_free(&gateway->checks);
     reqbus_pool_free(&gateway->pool);
 }
 

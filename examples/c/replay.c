@@ -6,21 +6,24 @@
  * Each row of the trace becomes a request at its (scaled) arrival time. It takes a slot of its user and
  * one of its account, waits for them if it must, and is served for its (scaled) time, in a few loops
  * that hold any number of requests each (gateway.h). When it has ended, one of four publisher threads
- * publishes it as an event (feed.h). Five readers take part, each in its own thread and its own way
+ * publishes it as an event (feed.h). Meanwhile a runner checks the accounts (checks.h), of which one
+ * hangs and one fails. Five readers take part, each in its own thread and its own way
  * (readers.h). At the end everything is accounted for, in two ways that know nothing of each other: by
  * the statistics of bus (B2) and pool (S1, S2, S4), and by what each reader was told, event by event
- * (B3; ledger.h), and each worker did (slot_report.h). */
+ * (B3; ledger.h), each worker did (slot_report.h), and each check saw (check_report.h). */
 #define _POSIX_C_SOURCE 200809L
 
 #include <signal.h>
 #include <sys/stat.h>
 
+#include "check_report.h"
 #include "slot_report.h"
 
 enum { EXIT_USAGE = 2 };
 
 static const char help[] =
-    "Replays a trace of LLM requests through slots and a bus and checks what came of it.\n"
+    "Replays a trace of LLM requests through slots and a bus, with a runner that checks the accounts, and looks at what\n"
+    "came of it.\n"
     "\n"
     "usage: replay [--speed X] [--limit ROWS] [--quiet] TRACE\n"
     "\n"
@@ -31,8 +34,8 @@ static const char help[] =
     "  --help         print this\n"
     "\n"
     "Ctrl-C ends the replay early, with the tables so far.\n"
-    "Exit status: 0 if promises B2, B3, S1, S2 and S4 hold, 1 if not or if reqbus failed, 2 for a wrong option or "
-    "trace.\n";
+    "Exit status: 0 if promises B2, B3, S1, S2 and S4 and those of the runner hold, 1 if not or if reqbus failed, 2 for a\n"
+    "wrong option or trace.\n";
 
 static volatile sig_atomic_t interrupted;
 
@@ -174,15 +177,17 @@ static bool report(struct demo *demo, struct gateway *gateway, struct publisher 
 
     double seconds = (double)(ended_ns - demo->started_ns) / 1e9;
     print_slots(gateway, &tally);
+    print_checks(&gateway->checks);
     printf("published  %" PRIu64 " of %zu events from %d threads in %.*f s: %.0f events/s\n", published,
            demo->trace.len, PUBLISHERS, seconds < 1 ? 4 : 1, seconds, (double)published / seconds);
     publish_times(publishers, (size_t)published);
     table(readers, accounts);
     bool slots = slots_hold(gateway, &tally);
+    bool checks = checks_hold(&gateway->checks);
     bool b2 = b2_holds(readers, accounts, published);
     bool b3 = b3_holds(readers, publishers, demo->trace.len, published);
     free(tally.waits_ns);
-    return slots && b2 && b3;
+    return slots && checks && b2 && b3;
 }
 
 static bool make(struct demo *demo, struct gateway *gateway, struct publisher *publishers, struct reader *readers) {
