@@ -36,4 +36,4 @@ filter=()
 [[ -z ${FILTER:-} ]] || filter=("$FILTER")
 CARGO_TARGET_DIR=$target/tsan RUSTFLAGS=$rustflags \
     cargo "+$toolchain" test "${flags[@]}" --target "$host" --release -p reqbus-core --test bus_stress \
-    --test slots_stress -- "${filter[@]}"
+    --test slots_stress --test runner_stress -- "${filter[@]}"

@@ -3,8 +3,12 @@
 //! One thread, random histories on a driven clock. Every answer, listing and counter must be the model's to the last digit.
 //! What a host relies on is said once more without the model: never two of one id, never more than so many, every permit
 //! comes back, the counters add up, nothing that is due starves.
+//!
+//! `REQBUS_STRESS=n` runs n times as many histories.
 
 #![cfg(not(loom))]
+
+mod common;
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -259,7 +263,7 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_024))]
+    #![proptest_config(ProptestConfig::with_cases(1_024 * common::stress() as u32))]
 
     #[test]
     fn random_histories_are_the_models(
