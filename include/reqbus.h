@@ -2802,6 +2802,26 @@ reqbus_status reqbus_bell_wait(struct reqbus_bell *bell,
                                size_t *taken);
 
 /**
+ * From here until reqbus_bell_leave, what the calling thread makes ready on this bell wakes nobody and touches no
+ * descriptor: the thread takes it by itself. So a loop that publishes or releases on its own thread reaches its readers
+ * without a system call. One bell at a time; the thread must not sleep in between.
+ *
+ * NULL answers REQBUS_NULL_ARGUMENT. Any thread; never blocks.
+ */
+reqbus_status reqbus_bell_enter(struct reqbus_bell *bell);
+
+/**
+ * Ends what reqbus_bell_enter began on this thread, and takes up to `capacity` ready tokens, those of other threads too, into
+ * `tokens` and their count to `*taken`. If tokens remain, the bell rings.
+ *
+ * Otherwise as reqbus_bell_take, but the descriptor is left as it is.
+ */
+reqbus_status reqbus_bell_leave(struct reqbus_bell *bell,
+                                uint64_t *tokens,
+                                size_t capacity,
+                                size_t *taken);
+
+/**
  * Closes the bell: waits end, and the descriptor stays readable for ever. Subscriptions stay open.
  *
  * Idempotent. NULL answers REQBUS_NULL_ARGUMENT. Any thread; never blocks.
@@ -2921,6 +2941,21 @@ reqbus_status reqbus_pool_wait(struct reqbus_pool *pool,
                                const struct reqbus_wait_options *options,
                                struct reqbus_wait **wait,
                                struct reqbus_error **error);
+
+/**
+ * As reqbus_pool_wait, and a slot that is there at once goes to `*slot`: spares the common call the wait.
+ *
+ * REQBUS_OK: the slot is in `*slot`, and `*wait` is NULL. REQBUS_TIMEOUT: `*slot` is NULL, and the wait is in `*wait`; it may be
+ * over already, as reqbus_wait_next says. On failure both are NULL. REQBUS_NULL_ARGUMENT also if `slot` is NULL. Otherwise as
+ * reqbus_pool_wait.
+ */
+reqbus_status reqbus_pool_acquire(struct reqbus_pool *pool,
+                                  const struct reqbus_ask *asks,
+                                  size_t asks_count,
+                                  const struct reqbus_wait_options *options,
+                                  struct reqbus_slot **slot,
+                                  struct reqbus_wait **wait,
+                                  struct reqbus_error **error);
 
 /**
  * As reqbus_pool_wait, for further keys on top of `slot`, which stays as it is: each scope must come after all that the slot

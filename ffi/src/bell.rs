@@ -140,6 +140,42 @@ pub unsafe extern "C" fn reqbus_bell_wait(
     })
 }
 
+/// From here until reqbus_bell_leave, what the calling thread makes ready on this bell wakes nobody and touches no
+/// descriptor: the thread takes it by itself. So a loop that publishes or releases on its own thread reaches its readers
+/// without a system call. One bell at a time; the thread must not sleep in between.
+///
+/// NULL answers REQBUS_NULL_ARGUMENT. Any thread; never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reqbus_bell_enter(bell: *mut reqbus_bell) -> reqbus_status {
+    guard_status(null_mut(), || {
+        // SAFETY: NULL or alive, as the header asks.
+        unsafe { borrow(bell) }?.enter();
+        Ok(REQBUS_OK)
+    })
+}
+
+/// Ends what reqbus_bell_enter began on this thread, and takes up to `capacity` ready tokens, those of other threads too, into
+/// `tokens` and their count to `*taken`. If tokens remain, the bell rings.
+///
+/// Otherwise as reqbus_bell_take, but the descriptor is left as it is.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reqbus_bell_leave(
+    bell: *mut reqbus_bell,
+    tokens: *mut u64,
+    capacity: usize,
+    taken: *mut usize,
+) -> reqbus_status {
+    guard_status(null_mut(), || {
+        // SAFETY: NULL or alive, as the header asks.
+        let bell = unsafe { borrow(bell) }?;
+        // SAFETY: as the header asks.
+        let (room, taken) = unsafe { room(tokens, capacity, taken) }?;
+        // SAFETY: `room` checked it.
+        unsafe { put(taken, bell.leave(room)) };
+        Ok(REQBUS_OK)
+    })
+}
+
 /// Closes the bell: waits end, and the descriptor stays readable for ever. Subscriptions stay open.
 ///
 /// Idempotent. NULL answers REQBUS_NULL_ARGUMENT. Any thread; never blocks.

@@ -14,7 +14,7 @@ use crate::refusal::{Told, reqbus_refusal};
 use crate::sized::read_or_defaults;
 use crate::slice::{put, required, text};
 use crate::slot::reqbus_slot;
-use crate::status::reqbus_status::{self, REQBUS_OK};
+use crate::status::reqbus_status::{self, REQBUS_OK, REQBUS_TIMEOUT};
 use crate::wait::reqbus_wait;
 
 /// A pool of slots: at most so many requests in flight per user, account, key or whatever else a host names.
@@ -167,6 +167,44 @@ pub unsafe extern "C" fn reqbus_pool_wait(
             )
         };
         place.fill(pool.wait(&asks, &options));
+        Ok(REQBUS_OK)
+    })
+}
+
+/// As reqbus_pool_wait, and a slot that is there at once goes to `*slot`: spares the common call the wait.
+///
+/// REQBUS_OK: the slot is in `*slot`, and `*wait` is NULL. REQBUS_TIMEOUT: `*slot` is NULL, and the wait is in `*wait`; it may be
+/// over already, as reqbus_wait_next says. On failure both are NULL. REQBUS_NULL_ARGUMENT also if `slot` is NULL. Otherwise as
+/// reqbus_pool_wait.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reqbus_pool_acquire(
+    pool: *mut reqbus_pool,
+    asks: *const reqbus_ask,
+    asks_count: usize,
+    options: *const reqbus_wait_options,
+    slot: *mut *mut reqbus_slot,
+    wait: *mut *mut reqbus_wait,
+    error: *mut *mut reqbus_error,
+) -> reqbus_status {
+    guard_status(error, || {
+        // SAFETY: NULL or valid for a write, as the header asks.
+        let (slot, wait) = unsafe { (Place::new(slot)?, Place::new(wait)?) };
+        // SAFETY: NULL or alive, as the header asks.
+        let pool = unsafe { borrow(pool) }?;
+        // SAFETY: NULL or as long as its size field says, and arrays and texts as long as they say.
+        let (asks, options) = unsafe {
+            (
+                asks_of(asks, asks_count)?,
+                read_or_defaults(options)?.to_core()?,
+            )
+        };
+        match pool.acquire(&asks, &options) {
+            Ok(taken) => slot.fill(taken),
+            Err(begun) => {
+                wait.fill(begun);
+                return Ok(REQBUS_TIMEOUT);
+            }
+        }
         Ok(REQBUS_OK)
     })
 }

@@ -59,6 +59,8 @@ static void null_handles(void) {
     IS(REQBUS_NULL_ARGUMENT, reqbus_bell_fd(NULL, &fd, NULL));
     IS(REQBUS_NULL_ARGUMENT, reqbus_bell_take(NULL, &u, 1, &n));
     IS(REQBUS_NULL_ARGUMENT, reqbus_bell_wait(NULL, &u, 1, 0, &n));
+    IS(REQBUS_NULL_ARGUMENT, reqbus_bell_enter(NULL));
+    IS(REQBUS_NULL_ARGUMENT, reqbus_bell_leave(NULL, &u, 1, &n));
     IS(REQBUS_NULL_ARGUMENT, reqbus_bell_close(NULL));
     reqbus_join *join = NULL;
     IS(REQBUS_NULL_ARGUMENT, reqbus_bus_join(NULL, NULL, NULL, 0, &join, NULL));

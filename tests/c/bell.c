@@ -91,6 +91,15 @@ static void rules(void) {
     settle(bell, subs, batch);
     IS(REQBUS_TIMEOUT, reqbus_bell_wait(bell, tokens, 8, 10, &taken));
 
+    /* A thread that serves the bell by itself wakes nobody, and takes what it rang. */
+    OK(reqbus_bell_enter(bell));
+    OK(say(bus, "k", "", "x"));
+    CHECK(!readable(fd, 0));
+    OK(reqbus_bell_leave(bell, tokens, 8, &taken));
+    CHECK(taken == 3 && !readable(fd, 0));
+    for (int i = 0; i < 3; i++) OK(try_recv(subs[i], batch));
+    settle(bell, subs, batch);
+
     /* A closed subscription is ready until its end has been read. */
     OK(reqbus_subscription_close(subs[0], NULL));
     CHECK(readable(fd, 1000) && take(bell, tokens, 8) == 1 && tokens[0] == 0);

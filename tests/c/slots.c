@@ -226,6 +226,18 @@ static void several_scopes(void) {
     /* The user's slot is kept while the account changes; then one release gives both back. */
     reqbus_ask elsewhere = ask_of("account", "8", 1);
     reqbus_slot *account = NULL;
+
+    /* What is there at once makes no wait; what is not, makes one. */
+    IS(REQBUS_OK, reqbus_pool_acquire(pool, &elsewhere, 1, NULL, &account, &wait, NULL));
+    CHECK(account != NULL && wait == NULL);
+    reqbus_slot *none = NULL;
+    IS(REQBUS_TIMEOUT, reqbus_pool_acquire(pool, &elsewhere, 1, NULL, &none, &wait, NULL));
+    CHECK(none == NULL && wait != NULL);
+    OK(reqbus_slot_free(&account));
+    account = granted(wait, 0);
+    OK(reqbus_wait_free(&wait));
+    OK(reqbus_slot_free(&account));
+
     OK(reqbus_pool_wait_on_top(pool, slot, &elsewhere, 1, NULL, &wait, NULL));
     account = granted(wait, 0);
     OK(reqbus_wait_free(&wait));

@@ -253,6 +253,9 @@ static void null_handles(void) {
     IS(REQBUS_NULL_ARGUMENT, reqbus_pool_try_first_of(NULL, &ask, 1, NULL, 0, &n, &slot, NULL, NULL));
     IS(REQBUS_NULL_ARGUMENT, reqbus_pool_wait(NULL, &ask, 1, NULL, &wait, NULL));
     IS(REQBUS_NULL_ARGUMENT, reqbus_pool_wait(pool, &ask, 1, NULL, NULL, NULL));
+    IS(REQBUS_NULL_ARGUMENT, reqbus_pool_acquire(NULL, &ask, 1, NULL, &slot, &wait, NULL));
+    IS(REQBUS_NULL_ARGUMENT, reqbus_pool_acquire(pool, &ask, 1, NULL, NULL, &wait, NULL));
+    IS(REQBUS_NULL_ARGUMENT, reqbus_pool_acquire(pool, &ask, 1, NULL, &slot, NULL, NULL));
     IS(REQBUS_NULL_ARGUMENT, reqbus_pool_wait_on_top(pool, NULL, &ask, 1, NULL, &wait, NULL));
     IS(REQBUS_NULL_ARGUMENT, reqbus_pool_set_limit(NULL, &ask.key, 1, 0, NULL));
     IS(REQBUS_NULL_ARGUMENT, reqbus_pool_set_limit(pool, NULL, 1, 0, NULL));

@@ -103,27 +103,7 @@ impl Bell {
             return 0;
         }
         let core = &*self.core;
-        let mut left = core.left.lock();
-        if let Some(doorbell) = core.doorbell.get()
-            && !core.is_closed()
-        {
-            doorbell.clear();
-        }
-        // After the clear: a ring that comes later raises the descriptor again.
-        fence(Ordering::SeqCst);
-        core.ready.take(&mut left);
-        let mut taken = 0;
-        while taken < tokens.len() {
-            let Some(entry) = left.pop_front() else { break };
-            if let Some(token) = entry.hand_out()
-                && let Some(place) = tokens.get_mut(taken)
-            {
-                *place = token;
-                taken += 1;
-            }
-        }
-        let more = !left.is_empty();
-        drop(left);
+        let (taken, more) = core.take_ready(tokens, true);
         if (more || core.is_closed())
             && let Some(doorbell) = core.doorbell.get()
         {
@@ -232,8 +212,43 @@ impl BellCore {
         self.ready.push(entry)
     }
 
-    /// Wakes the loop; without any lock.
+    /// Whether it was made in this process.
+    #[cfg(not(loom))]
+    pub(super) fn is_here(&self) -> bool {
+        self.generation.is_current()
+    }
+
+    /// Hands out as many tokens as there is room for: how many, and whether more remain. `clear` the descriptor first.
+    pub(super) fn take_ready(&self, tokens: &mut [u64], clear: bool) -> (usize, bool) {
+        let mut left = self.left.lock();
+        if clear
+            && let Some(doorbell) = self.doorbell.get()
+            && !self.is_closed()
+        {
+            doorbell.clear();
+        }
+        // After the clear: a ring that comes later raises the descriptor again.
+        fence(Ordering::SeqCst);
+        self.ready.take(&mut left);
+        let mut taken = 0;
+        while taken < tokens.len() {
+            let Some(entry) = left.pop_front() else { break };
+            if let Some(token) = entry.hand_out()
+                && let Some(place) = tokens.get_mut(taken)
+            {
+                *place = token;
+                taken += 1;
+            }
+        }
+        (taken, !left.is_empty())
+    }
+
+    /// Wakes the loop; without any lock. Not if the calling thread serves this bell by itself ([`Bell::enter`]).
     pub(super) fn wake(&self) {
+        #[cfg(not(loom))]
+        if self.is_own() {
+            return;
+        }
         // Relaxed: a statistic.
         self.raises.fetch_add(1, Ordering::Relaxed);
         // Dekker with `Bell::fd`: the token is pushed, now look for the descriptor.

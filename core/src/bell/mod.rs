@@ -19,6 +19,8 @@ mod doorbell;
 mod drive;
 #[cfg(all(test, loom))]
 mod loom_tests;
+#[cfg(not(loom))]
+mod own;
 mod park;
 mod ready;
 mod source;

@@ -122,17 +122,6 @@ impl SlotPool {
     /// [`Outcome::StoreUnavailable`], [`Outcome::Invalid`].
     #[inline]
     pub fn try_acquire(&self, asks: &[Ask<'_>], label: &str) -> Result<Slot, Refusal> {
-        if let ([ask], Some(memory)) = (asks, &self.core.memory) {
-            self.check(asks, label)?;
-            self.core.shared.reap_leaks();
-            return match memory.try_one(ask, label, true) {
-                Ok(grant) => {
-                    self.tell_granted(asks, label);
-                    Ok(self.slot(Grants::one(grant)))
-                }
-                Err(refused) => Err(self.refusal(asks, label, *refused)),
-            };
-        }
         match self.try_now(asks, label, true)? {
             Ok(Some(slot)) => {
                 self.tell_granted(asks, label);
@@ -190,6 +179,12 @@ impl SlotPool {
     ) -> Result<Result<Option<Slot>, Refused>, Refusal> {
         self.check(asks, label)?;
         self.core.shared.reap_leaks();
+        if let ([ask], Some(memory)) = (asks, &self.core.memory) {
+            return match memory.try_one(ask, label, is_final) {
+                Ok(grant) => Ok(Ok(Some(self.slot(Grants::one(grant))))),
+                Err(refused) => Ok(Err(*refused)),
+            };
+        }
         let answer = if let [_] = asks {
             self.core.store.try_all(&TryAll {
                 asks,
@@ -291,22 +286,47 @@ impl SlotPool {
     ///
     /// The wait is a future of the slot, which passes over pings; [`Wait::next`] and its like tell them.
     pub fn wait(&self, asks: &[Ask<'_>], options: &WaitOptions<'_>) -> Wait {
-        let generation = self.core.shared.generation;
+        match self.take_or_wait(asks, options) {
+            Ok(slot) => Wait::granted(slot, &self.core),
+            Err(wait) => wait,
+        }
+    }
+
+    /// As [`SlotPool::wait`], with a slot that is there at once handed out as it is: the common call then makes no wait.
+    /// From memory it does not allocate for one key that is known and no label.
+    #[inline]
+    pub fn acquire(&self, asks: &[Ask<'_>], options: &WaitOptions<'_>) -> Result<Slot, Wait> {
+        let slot = self.take_or_wait(asks, options)?;
+        self.tell_granted(asks, options.label);
+        Ok(slot)
+    }
+
+    /// [`SlotPool::acquire`], without a word of a slot that is there at once.
+    #[inline]
+    fn take_or_wait(&self, asks: &[Ask<'_>], options: &WaitOptions<'_>) -> Result<Slot, Wait> {
         if let Err(error) = options.check() {
-            return Wait::refused(Refusal::invalid("", error), generation);
+            let refusal = Refusal::invalid("", error);
+            return Err(Wait::refused(refusal, self.core.shared.generation));
         }
         match self.try_now(asks, options.label, options.is_try()) {
-            Err(invalid) => Wait::refused(invalid, generation),
-            Ok(Ok(Some(slot))) => Wait::granted(slot, &self.core),
-            Ok(Err(refused)) if options.is_try() || refused.outcome != Outcome::Busy => {
-                let refusal = self.refusal(asks, options.label, refused);
-                if !options.is_try() {
-                    self.count(&refusal, asks);
-                }
-                Wait::refused(refusal, generation)
-            }
-            Ok(_) => self.begin(asks, options),
+            Err(invalid) => Err(Wait::refused(invalid, self.core.shared.generation)),
+            Ok(Ok(Some(slot))) => Ok(slot),
+            Ok(Ok(None)) => Err(self.begin(asks, options)),
+            Ok(Err(refused)) => Err(self.not_at_once(asks, options, refused)),
         }
+    }
+
+    /// What becomes of a call whose first try was refused.
+    #[cold]
+    fn not_at_once(&self, asks: &[Ask<'_>], options: &WaitOptions<'_>, refused: Refused) -> Wait {
+        if !options.is_try() && refused.outcome == Outcome::Busy {
+            return self.begin(asks, options);
+        }
+        let refusal = self.refusal(asks, options.label, refused);
+        if !options.is_try() {
+            self.count(&refusal, asks);
+        }
+        Wait::refused(refusal, self.core.shared.generation)
     }
 
     /// A refusal that no store has counted, because it was not known to be final.
