@@ -96,7 +96,7 @@ static void rules(void) {
     OK(say(bus, "k", "", "x"));
     CHECK(!readable(fd, 0));
     OK(reqbus_bell_leave(bell, tokens, 8, &taken));
-    CHECK(taken == 3 && !readable(fd, 0));
+    CHECK(taken == 2 && !readable(fd, 0)); /* one of the three is detached */
     for (int i = 0; i < 3; i++) OK(try_recv(subs[i], batch));
     settle(bell, subs, batch);
 
