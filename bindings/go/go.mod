@@ -1,0 +1,3 @@
+module github.com/reqbus/reqbus/bindings/go
+
+go 1.24
