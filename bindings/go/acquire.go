@@ -43,7 +43,7 @@ func (p *Pool) Acquire(ctx context.Context, key Key, limit Limit, options ...Acq
 		runtime.KeepAlive(p)
 		return slot, nil
 	}
-	return p.await(ctx, status, &o, nil)
+	return p.await(ctx, status, &o, []Ask{{key, limit}}, nil)
 }
 
 // AcquireAll takes a slot of every key (1 to 8, of different scopes) or of none: a slot that is one to release. Keys are
@@ -58,7 +58,7 @@ func (p *Pool) AcquireAll(ctx context.Context, asks []Ask, options ...AcquireOpt
 	how := waitOptions(options)
 	var o out
 	status := p.core.ask(C.RB_ACQUIRE, asks, &how, nil, &o)
-	return p.await(ctx, status, &o, how.OnPing)
+	return p.await(ctx, status, &o, asks, how.OnPing)
 }
 
 // AcquireOnTop takes further keys on top of a slot that is held: each scope must come after all that it has, because two
@@ -79,7 +79,7 @@ func (p *Pool) AcquireOnTop(ctx context.Context, on *Slot, asks []Ask, options .
 	if status == C.REQBUS_OK {
 		status = C.REQBUS_TIMEOUT // the wait is made; look at it
 	}
-	return p.await(ctx, status, &o, how.OnPing)
+	return p.await(ctx, status, &o, asks, how.OnPing)
 }
 
 // TryAcquire takes a slot of every key or of none, in one step, and does not wait for room.
@@ -91,7 +91,7 @@ func (p *Pool) TryAcquire(asks []Ask, label string) (*Slot, error) {
 	var o out
 	status := p.core.ask(C.RB_TRY, asks, &WaitOptions{Label: label}, nil, &o)
 	if status != C.REQBUS_OK {
-		return nil, o.takeRefusal(status, nil)
+		return nil, o.refused(status, asks)
 	}
 	return p.core.slotOf(o.c.slot), nil
 }
@@ -106,7 +106,7 @@ func (p *Pool) TryFirstOf(asks []Ask, label string) (which int, slot *Slot, err 
 	var o out
 	status := p.core.ask(C.RB_FIRST_OF, asks, &WaitOptions{Label: label}, nil, &o)
 	if status != C.REQBUS_OK {
-		return -1, nil, o.takeRefusal(status, nil)
+		return -1, nil, o.refused(status, asks)
 	}
 	return int(o.c.which), p.core.slotOf(o.c.slot), nil
 }
@@ -149,13 +149,13 @@ func (p *Pool) askOnTop(on *Slot, asks []Ask, options *WaitOptions, o *out) (C.r
 }
 
 // await makes of what a call came to a slot or an error, and waits in between.
-func (p *Pool) await(ctx context.Context, status C.reqbus_status, o *out, onPing func() error) (*Slot, error) {
+func (p *Pool) await(ctx context.Context, status C.reqbus_status, o *out, asks []Ask, onPing func() error) (*Slot, error) {
 	defer runtime.KeepAlive(p)
 	switch {
 	case status == C.REQBUS_OK:
 		return p.core.slotOf(o.c.slot), nil
 	case status != C.REQBUS_TIMEOUT || o.c.wait == nil:
-		return nil, o.takeRefusal(status, nil)
+		return nil, o.refused(status, asks)
 	}
 	p.core.sweepIfDue()
 	queued, err := p.core.queue(o.c.wait)

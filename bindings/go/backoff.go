@@ -42,8 +42,10 @@ func (c *backoffCore) free() { C.reqbus_backoff_free(&c.native) }
 
 // NewBackoff makes a backoff.
 func NewBackoff(options BackoffOptions) (*Backoff, error) {
-	if options.First < 0 || options.Cap < 0 {
-		return nil, &Error{Kind: KindInvalidArgument, Context: "backoff", Message: "a delay is negative"}
+	for name, delay := range map[string]time.Duration{"first": options.First, "cap": options.Cap} {
+		if delay < 0 {
+			return nil, &Error{Kind: KindInvalidArgument, Context: name, Message: "the delay is negative"}
+		}
 	}
 	how := C.reqbus_backoff_options{
 		size: C.sizeof_reqbus_backoff_options, first_ns: C.uint64_t(options.First), cap_ns: C.uint64_t(options.Cap),

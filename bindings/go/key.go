@@ -45,6 +45,8 @@ func NonpositiveIsUnlimited(number int64) (Limit, error) {
 	return Limit(limit), nil
 }
 
+func (l Limit) isValid() bool { return l >= 0 && l <= MaxLimit || l == Unlimited || l == NotGiven }
+
 func (l Limit) String() string {
 	switch l {
 	case Unlimited:

@@ -103,7 +103,7 @@ func (c *poolCore) tell() {
 	}
 	c.leaks.mu.Lock()
 	var first *C.rb_leak
-	if !c.isFreed.Load() {
+	if c.told != nil {
 		first = C.rb_leaks_take(c.told)
 	}
 	c.leaks.mu.Unlock()
@@ -148,5 +148,21 @@ func (c *poolCore) watched() {
 	c.leaks.mu.Lock()
 	c.leaks.isWatching = false
 	c.leaks.mu.Unlock()
+	c.letGo()
 	c.watch()
+}
+
+// letGo ends it for a pool that is gone, when its slots are too.
+func (c *poolCore) letGo() {
+	c.leaks.mu.Lock()
+	isOver := c.isFreed.Load() && len(c.leaks.blocks) == 0 && c.told != nil
+	c.leaks.mu.Unlock()
+	if !isOver {
+		return
+	}
+	c.tell()
+	c.leaks.mu.Lock()
+	defer c.leaks.mu.Unlock()
+	C.rb_leaks_release(c.told)
+	c.told = nil
 }

@@ -8,8 +8,8 @@ package reqbus
 #cgo noescape rb_load
 #cgo noescape rb_holders
 #cgo noescape reqbus_pool_held_longer_than
-#cgo noescape reqbus_holders_item
-#cgo nocallback reqbus_holders_item
+#cgo noescape rb_holder
+#cgo nocallback rb_holder
 */
 import "C"
 
@@ -204,8 +204,8 @@ func takeHolders(list *C.reqbus_holders) []Holder {
 	defer C.reqbus_holders_free(&list)
 	all := make([]Holder, int(C.reqbus_holders_len(list)))
 	for at := range all {
-		h := C.reqbus_holder{size: C.sizeof_reqbus_holder}
-		C.reqbus_holders_item(list, C.size_t(at), &h)
+		var h C.reqbus_holder
+		C.rb_holder(list, C.size_t(at), &h)
 		all[at] = Holder{
 			Number: uint64(h.holder), Label: goText(h.label, h.label_len), Age: nanos(h.age_ns),
 			Key: Key{Scope: goText(h.scope, h.scope_len), ID: goText(h.id, h.id_len)},

@@ -34,7 +34,7 @@ type Pool struct{ core *poolCore }
 // poolCore is what a pool leaves behind for its clean-up and for its slots.
 type poolCore struct {
 	native *C.reqbus_pool
-	// told is where the library tells leaks; it lives as long as native.
+	// told is where the library tells leaks.
 	told   *C.rb_leaks
 	bell   bellOf
 	place  atomic.Pointer[place]
@@ -90,6 +90,7 @@ func (c *poolCore) free() {
 	C.reqbus_pool_free(&c.native)
 	c.leaks.mu.Unlock()
 	c.bell.close()
+	c.letGo()
 	c.watch()
 }
 

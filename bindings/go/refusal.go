@@ -95,6 +95,21 @@ func (o *out) takeRefusal(status C.reqbus_status, cause error) error {
 	return failed
 }
 
+// refused is takeRefusal for a call that may have been wrong: the library says what, and here is said of which scope.
+func (o *out) refused(status C.reqbus_status, asks []Ask) error {
+	err := o.takeRefusal(status, nil)
+	if failed, ok := err.(*Error); ok && failed.Refusal == nil && failed.Kind >= 100 && failed.Kind < 200 {
+		failed.Refusal = &Refusal{Outcome: OutcomeInvalid, Limit: NotGiven}
+		for _, ask := range asks {
+			if failed.Context == "limit" && !ask.Limit.isValid() {
+				failed.Refusal.Scope = ask.Key.Scope
+				break
+			}
+		}
+	}
+	return err
+}
+
 // cancelledBy is the error of a call whose context was done before it asked.
 func cancelledBy(ctx context.Context) error {
 	return &Error{

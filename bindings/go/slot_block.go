@@ -71,13 +71,21 @@ func (k *slotBlock) reap() (leaked int, isDone bool) {
 			isDone = false
 			continue
 		}
-		if first, free := h.calls.end(); first && free {
-			C.reqbus_slot_leak(&h.native)
+		if h.leak() {
 			leaked++
-			if more := h.more.Load(); more != nil {
-				more.end()
-			}
 		}
 	}
 	return leaked, isDone
+}
+
+// leak gives the handle to the library as that of a slot which nobody has any more.
+func (h *holding) leak() bool {
+	if !h.calls.own() {
+		return false
+	}
+	C.reqbus_slot_leak(&h.native)
+	if more := h.more.Load(); more != nil {
+		more.end()
+	}
+	return true
 }

@@ -8,12 +8,10 @@ package reqbus
 #cgo nocallback reqbus_bus_get_stats
 #cgo noescape reqbus_bus_consumers
 #cgo nocallback reqbus_bus_consumers
-#cgo noescape reqbus_consumers_item
-#cgo nocallback reqbus_consumers_item
-#cgo noescape reqbus_consumers_key
-#cgo nocallback reqbus_consumers_key
-#cgo noescape reqbus_consumers_kind
-#cgo nocallback reqbus_consumers_kind
+#cgo noescape rb_consumer
+#cgo nocallback rb_consumer
+#cgo noescape rb_consumer_text
+#cgo nocallback rb_consumer_text
 */
 import "C"
 
@@ -107,8 +105,8 @@ func (b *Bus) Consumers() ([]Consumer, error) {
 	defer C.reqbus_consumers_free(&list)
 	all := make([]Consumer, int(C.reqbus_consumers_len(list)))
 	for at := range all {
-		c := C.reqbus_consumer{size: C.sizeof_reqbus_consumer}
-		C.reqbus_consumers_item(list, C.size_t(at), &c)
+		var c C.reqbus_consumer
+		C.rb_consumer(list, C.size_t(at), &c)
 		all[at] = Consumer{
 			ID: uint64(c.id), Label: goText(c.label, c.label_len), Audience: goText(c.audience, c.audience_len),
 			PID: int(c.pid), Overflow: Overflow(c.overflow), Capacity: uint64(c.capacity),
@@ -121,12 +119,12 @@ func (b *Bus) Consumers() ([]Consumer, error) {
 		}
 		for key := range int(c.keys_count) {
 			var text C.reqbus_text
-			C.reqbus_consumers_key(list, C.size_t(at), C.size_t(key), &text)
+			C.rb_consumer_text(list, C.size_t(at), C.size_t(key), 0, &text)
 			all[at].Keys = append(all[at].Keys, goText(text.ptr, text.len))
 		}
 		for kind := range int(c.kinds_count) {
 			var text C.reqbus_text
-			C.reqbus_consumers_kind(list, C.size_t(at), C.size_t(kind), &text)
+			C.rb_consumer_text(list, C.size_t(at), C.size_t(kind), 1, &text)
 			all[at].Kinds = append(all[at].Kinds, goText(text.ptr, text.len))
 		}
 	}

@@ -126,11 +126,3 @@ func (c *testClock) newPoolOn(line testLine, fault *testFault, options PoolOptio
 	}
 	return poolOf(core), nil
 }
-
-// leakNow does what the clean-up of a collected slot does.
-func (s *Slot) leakNow() {
-	h := s.holding()
-	if h.calls.own() {
-		C.reqbus_slot_leak(&h.native)
-	}
-}

@@ -188,7 +188,7 @@ func (p *Pool) Wait(asks []Ask, options ...AcquireOption) (*Wait, error) {
 	defer runtime.KeepAlive(p)
 	how := waitOptions(options)
 	var o out
-	return p.begun(p.core.ask(C.RB_WAIT, asks, &how, nil, &o), &o)
+	return p.begun(p.core.ask(C.RB_WAIT, asks, &how, nil, &o), &o, asks)
 }
 
 // WaitOnTop is Wait for further keys on top of a slot, as [Pool.AcquireOnTop].
@@ -203,12 +203,12 @@ func (p *Pool) WaitOnTop(on *Slot, asks []Ask, options ...AcquireOption) (*Wait,
 	if err != nil {
 		return nil, err
 	}
-	return p.begun(status, &o)
+	return p.begun(status, &o, asks)
 }
 
-func (p *Pool) begun(status C.reqbus_status, o *out) (*Wait, error) {
+func (p *Pool) begun(status C.reqbus_status, o *out, asks []Ask) (*Wait, error) {
 	if status != C.REQBUS_OK {
-		return nil, o.takeRefusal(status, nil)
+		return nil, o.refused(status, asks)
 	}
 	q, err := p.core.queue(o.c.wait)
 	if err != nil {
