@@ -7,6 +7,9 @@ package reqbus
 #cgo noescape rb_acquire_one
 #cgo nocallback rb_acquire_one
 #cgo noescape rb_ask
+#cgo nocallback rb_ask
+#cgo noescape reqbus_wait_free
+#cgo nocallback reqbus_wait_free
 */
 import "C"
 

@@ -4,12 +4,15 @@ package reqbus
 
 /*
 #include "shim.h"
+#cgo noescape reqbus_backoff_attempt
+#cgo nocallback reqbus_backoff_attempt
+#cgo noescape reqbus_backoff_free
+#cgo nocallback reqbus_backoff_free
 #cgo noescape reqbus_backoff_new
 #cgo nocallback reqbus_backoff_new
 #cgo noescape reqbus_backoff_next
 #cgo nocallback reqbus_backoff_next
-#cgo noescape reqbus_backoff_attempt
-#cgo nocallback reqbus_backoff_attempt
+#cgo noescape reqbus_backoff_reset
 #cgo nocallback reqbus_backoff_reset
 */
 import "C"

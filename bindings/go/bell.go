@@ -4,14 +4,14 @@ package reqbus
 
 /*
 #include "shim.h"
-#cgo noescape reqbus_bell_new
-#cgo nocallback reqbus_bell_new
 #cgo noescape reqbus_bell_fd
 #cgo nocallback reqbus_bell_fd
-#cgo noescape reqbus_bell_take
-#cgo nocallback reqbus_bell_take
 #cgo noescape reqbus_bell_free
 #cgo nocallback reqbus_bell_free
+#cgo noescape reqbus_bell_new
+#cgo nocallback reqbus_bell_new
+#cgo noescape reqbus_bell_take
+#cgo nocallback reqbus_bell_take
 */
 import "C"
 

@@ -4,19 +4,24 @@ package reqbus
 
 /*
 #include "shim.h"
-#cgo noescape reqbus_bus_new
-#cgo nocallback reqbus_bus_new
-#cgo noescape reqbus_bus_kind
-#cgo nocallback reqbus_bus_kind
-#cgo nocallback reqbus_bus_wanted
-#cgo noescape reqbus_bus_set_status
-#cgo nocallback reqbus_bus_set_status
-#cgo noescape reqbus_bus_newest
-#cgo nocallback reqbus_bus_newest
-#cgo noescape reqbus_bus_epoch
-#cgo nocallback reqbus_bus_epoch
 #cgo noescape reqbus_bus_audience_count
 #cgo nocallback reqbus_bus_audience_count
+#cgo noescape reqbus_bus_close
+#cgo nocallback reqbus_bus_close
+#cgo noescape reqbus_bus_epoch
+#cgo nocallback reqbus_bus_epoch
+#cgo noescape reqbus_bus_free
+#cgo nocallback reqbus_bus_free
+#cgo noescape reqbus_bus_kind
+#cgo nocallback reqbus_bus_kind
+#cgo noescape reqbus_bus_new
+#cgo nocallback reqbus_bus_new
+#cgo noescape reqbus_bus_newest
+#cgo nocallback reqbus_bus_newest
+#cgo noescape reqbus_bus_set_status
+#cgo nocallback reqbus_bus_set_status
+#cgo noescape reqbus_bus_wanted
+#cgo nocallback reqbus_bus_wanted
 */
 import "C"
 

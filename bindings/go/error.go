@@ -2,7 +2,11 @@
 
 package reqbus
 
-// #include "shim.h"
+/*
+#include "shim.h"
+#cgo noescape reqbus_status_name
+#cgo nocallback reqbus_status_name
+*/
 import "C"
 
 import (

@@ -4,14 +4,16 @@ package reqbus
 
 /*
 #include "shim.h"
-#cgo noescape reqbus_subscription_cleanup_guard
-#cgo nocallback reqbus_subscription_cleanup_guard
-#cgo noescape reqbus_guard_release
-#cgo nocallback reqbus_guard_release
 #cgo noescape reqbus_guard_abort
 #cgo nocallback reqbus_guard_abort
+#cgo noescape reqbus_guard_free
+#cgo nocallback reqbus_guard_free
 #cgo noescape reqbus_guard_is_expired
 #cgo nocallback reqbus_guard_is_expired
+#cgo noescape reqbus_guard_release
+#cgo nocallback reqbus_guard_release
+#cgo noescape reqbus_subscription_cleanup_guard
+#cgo nocallback reqbus_subscription_cleanup_guard
 */
 import "C"
 

@@ -2,7 +2,11 @@
 
 package reqbus
 
-// #include "shim.h"
+/*
+#include "shim.h"
+#cgo noescape reqbus_limit_nonpositive_is_unlimited
+#cgo nocallback reqbus_limit_nonpositive_is_unlimited
+*/
 import "C"
 
 import (

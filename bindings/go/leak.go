@@ -4,7 +4,12 @@ package reqbus
 
 /*
 #include "shim.h"
+#cgo noescape rb_leaks_release
+#cgo nocallback rb_leaks_release
+#cgo noescape rb_leaks_take
+#cgo nocallback rb_leaks_take
 #cgo noescape reqbus_pool_leaked
+#cgo nocallback reqbus_pool_leaked
 */
 import "C"
 

@@ -5,11 +5,19 @@ package reqbus
 /*
 #include "shim.h"
 #cgo noescape rb_change_key
-#cgo noescape rb_load
-#cgo noescape rb_holders
-#cgo noescape reqbus_pool_held_longer_than
+#cgo nocallback rb_change_key
 #cgo noescape rb_holder
 #cgo nocallback rb_holder
+#cgo noescape rb_holders
+#cgo nocallback rb_holders
+#cgo noescape rb_load
+#cgo nocallback rb_load
+#cgo noescape reqbus_holders_free
+#cgo nocallback reqbus_holders_free
+#cgo noescape reqbus_holders_len
+#cgo nocallback reqbus_holders_len
+#cgo noescape reqbus_pool_held_longer_than
+#cgo nocallback reqbus_pool_held_longer_than
 */
 import "C"
 

@@ -6,6 +6,8 @@ package reqbus
 #include "shim.h"
 #cgo noescape rb_error_texts
 #cgo nocallback rb_error_texts
+#cgo noescape reqbus_error_free
+#cgo nocallback reqbus_error_free
 */
 import "C"
 

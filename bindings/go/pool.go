@@ -6,6 +6,14 @@ package reqbus
 #include "shim.h"
 #cgo noescape rb_pool_new
 #cgo nocallback rb_pool_new
+#cgo noescape rb_slot_end
+#cgo nocallback rb_slot_end
+#cgo noescape rb_slot_end_ringing
+#cgo nocallback rb_slot_end_ringing
+#cgo noescape reqbus_pool_close
+#cgo nocallback reqbus_pool_close
+#cgo noescape reqbus_pool_free
+#cgo nocallback reqbus_pool_free
 */
 import "C"
 

@@ -4,14 +4,14 @@ package reqbus
 
 /*
 #include "shim.h"
-#cgo noescape rb_publish_request
-#cgo nocallback rb_publish_request
-#cgo noescape rb_publish_request_id
-#cgo nocallback rb_publish_request_id
 #cgo noescape rb_publish
 #cgo nocallback rb_publish
 #cgo noescape rb_publish_many
 #cgo nocallback rb_publish_many
+#cgo noescape rb_publish_request
+#cgo nocallback rb_publish_request
+#cgo noescape rb_publish_request_id
+#cgo nocallback rb_publish_request_id
 */
 import "C"
 

@@ -61,9 +61,9 @@ func (s *Subscription) TryBatch(limits ReadLimits) (*Batch, error) {
 		return &Batch{Items: kept, Settled: s.Settled()}, nil
 	}
 	var batch *Batch
-	err := s.core.read(func(reader *C.rb_reader, native *C.reqbus_bell, tokens *C.rb_tokens) C.reqbus_status {
+	err := s.core.read(func(reader *C.rb_reader, native *C.reqbus_bell) C.reqbus_status {
 		items, bytes := limits.native()
-		status := C.rb_recv(s.core.native, reader, items, bytes, native, tokens)
+		status := C.rb_recv(s.core.native, reader, items, bytes, native)
 		if status == C.REQBUS_OK {
 			batch = batchOf(reader)
 		}
@@ -164,9 +164,9 @@ func (s *Subscription) TryTexts(form Form, limits ReadLimits, use func(Texts) er
 	defer runtime.KeepAlive(s)
 	some := false
 	var failed error
-	err := s.core.read(func(reader *C.rb_reader, native *C.reqbus_bell, tokens *C.rb_tokens) C.reqbus_status {
+	err := s.core.read(func(reader *C.rb_reader, native *C.reqbus_bell) C.reqbus_status {
 		items, bytes := limits.native()
-		status := C.rb_recv_texts(s.core.native, reader, C.uint32_t(form), items, bytes, native, tokens)
+		status := C.rb_recv_texts(s.core.native, reader, C.uint32_t(form), items, bytes, native)
 		if status == C.REQBUS_OK {
 			some = true
 			failed = use(Texts{
@@ -198,7 +198,7 @@ func (s *Subscription) WriteTexts(ctx context.Context, form Form, limits ReadLim
 }
 
 // read makes one try within a call, with a native batch.
-func (c *subscriptionCore) read(try func(*C.rb_reader, *C.reqbus_bell, *C.rb_tokens) C.reqbus_status) error {
+func (c *subscriptionCore) read(try func(*C.rb_reader, *C.reqbus_bell) C.reqbus_status) error {
 	collect()
 	if !c.calls.enter() {
 		return closed("subscription")
@@ -209,15 +209,14 @@ func (c *subscriptionCore) read(try func(*C.rb_reader, *C.reqbus_bell, *C.rb_tok
 		return err
 	}
 	defer giveReader(reader)
-	var tokens C.rb_tokens
 	var native *C.reqbus_bell
 	b := c.bell.Load()
 	if b != nil {
 		native = b.native
 	}
-	status := try(reader, native, &tokens)
-	if b != nil && tokens.count > 0 {
-		c.pass(b, &tokens)
+	status := try(reader, native)
+	if b != nil && reader.tokens.count > 0 {
+		c.pass(b, &reader.tokens)
 	}
 	if status == C.REQBUS_TIMEOUT {
 		return nil
@@ -237,17 +236,23 @@ func (c *subscriptionCore) pass(b *bell, tokens *C.rb_tokens) {
 
 // wait tries until there is something, asleep in between.
 func (c *subscriptionCore) wait(ctx context.Context, try func() (bool, error)) error {
+	_, err := c.waitOrTick(ctx, nil, try)
+	return err
+}
+
+// waitOrTick is wait that a tick ends too.
+func (c *subscriptionCore) waitOrTick(ctx context.Context, tick <-chan time.Time, try func() (bool, error)) (isTick bool, err error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return false, err
 	}
 	if !c.waiting.CompareAndSwap(false, true) {
-		return &Error{Kind: KindBusy, Context: "subscription", Message: "another goroutine waits on it; one at a time"}
+		return false, &Error{Kind: KindBusy, Context: "subscription", Message: "another goroutine waits on it; one at a time"}
 	}
 	defer c.waiting.Store(false)
 	for slept := false; ; slept = true {
 		if slept && c.linger > 0 {
 			if err := sleep(ctx, c.linger); err != nil {
-				return err
+				return false, err
 			}
 		}
 		// What rang so far is found by the look that follows.
@@ -256,27 +261,29 @@ func (c *subscriptionCore) wait(ctx context.Context, try func() (bool, error)) e
 		default:
 		}
 		if some, err := try(); some || err != nil {
-			return err
+			return false, err
 		}
 		if !c.calls.enter() {
-			return closed("subscription")
+			return false, closed("subscription")
 		}
 		isNew := c.bell.Load() == nil
 		err := c.wakeUp()
 		c.leave()
 		if err != nil {
-			return err
+			return false, err
 		}
 		if isNew {
 			slept = false
 			if some, err := try(); some || err != nil {
-				return err
+				return false, err
 			}
 		}
 		select {
 		case <-c.waker.ch:
+		case <-tick:
+			return true, nil
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, ctx.Err()
 		}
 	}
 }

@@ -4,8 +4,12 @@ package reqbus
 
 /*
 #include "shim.h"
-#cgo nocallback rb_reader_new
+#cgo noescape rb_reader_clear
 #cgo nocallback rb_reader_clear
+#cgo noescape rb_reader_new
+#cgo nocallback rb_reader_new
+#cgo noescape reqbus_batch_free
+#cgo nocallback reqbus_batch_free
 */
 import "C"
 

@@ -134,6 +134,7 @@ typedef struct rb_reader {
     size_t room, len, events, texts, requests_len;
     reqbus_id settled;
     reqbus_texts text;
+    rb_tokens tokens; /* of others, that came along with our own */
 } rb_reader;
 
 static inline rb_reader *rb_reader_new(void) {
@@ -171,10 +172,11 @@ static inline void rb_attach(reqbus_subscription *sub, reqbus_bell *bell, uint64
 /* Tries once, and lays out what was read. A read that takes something leaves its token ready, for loops that may stop
  * there; ours looks again before it sleeps, so the token is taken back instead of rung. `bell` may be NULL. */
 static inline reqbus_status rb_recv(reqbus_subscription *sub, rb_reader *reader, size_t max_items, size_t max_bytes,
-                                    reqbus_bell *bell, rb_tokens *tokens) {
+                                    reqbus_bell *bell) {
+    reader->tokens.count = 0;
     if (bell) reqbus_bell_enter(bell);
     reqbus_status status = reqbus_subscription_recv(sub, reader->batch, max_items, max_bytes, 0);
-    if (bell) rb_leave(bell, tokens);
+    if (bell) rb_leave(bell, &reader->tokens);
     reader->len = reader->events = reader->texts = reader->requests_len = 0;
     if (status != REQBUS_OK) return status;
     size_t len = reqbus_batch_len(reader->batch);
@@ -214,10 +216,11 @@ static inline reqbus_status rb_recv(reqbus_subscription *sub, rb_reader *reader,
 }
 
 static inline reqbus_status rb_recv_texts(reqbus_subscription *sub, rb_reader *reader, uint32_t form, size_t max_items,
-                                          size_t max_bytes, reqbus_bell *bell, rb_tokens *tokens) {
+                                          size_t max_bytes, reqbus_bell *bell) {
+    reader->tokens.count = 0;
     if (bell) reqbus_bell_enter(bell);
     reqbus_status status = reqbus_subscription_recv_texts(sub, reader->batch, form, max_items, max_bytes, 0);
-    if (bell) rb_leave(bell, tokens);
+    if (bell) rb_leave(bell, &reader->tokens);
     reader->text = (reqbus_texts){.size = sizeof reader->text};
     if (status != REQBUS_OK) return status;
     reqbus_batch_texts(reader->batch, &reader->text);

@@ -4,18 +4,16 @@ package reqbus
 
 /*
 #include "shim.h"
-#cgo noescape rb_slot_end
-#cgo nocallback rb_slot_end
-#cgo noescape rb_slot_end_ringing
-#cgo nocallback rb_slot_end_ringing
-#cgo noescape reqbus_slot_release_scope
-#cgo nocallback reqbus_slot_release_scope
-#cgo noescape reqbus_slot_join
-#cgo nocallback reqbus_slot_join
 #cgo noescape reqbus_slot_holders
 #cgo nocallback reqbus_slot_holders
+#cgo noescape reqbus_slot_join
+#cgo nocallback reqbus_slot_join
 #cgo noescape reqbus_slot_lost
 #cgo nocallback reqbus_slot_lost
+#cgo noescape reqbus_slot_release
+#cgo nocallback reqbus_slot_release
+#cgo noescape reqbus_slot_release_scope
+#cgo nocallback reqbus_slot_release_scope
 */
 import "C"
 

@@ -2,7 +2,11 @@
 
 package reqbus
 
-// #include "shim.h"
+/*
+#include "shim.h"
+#cgo noescape reqbus_slot_leak
+#cgo nocallback reqbus_slot_leak
+*/
 import "C"
 
 import (

@@ -4,6 +4,7 @@ package reqbus
 
 /*
 #include "shim.h"
+#cgo noescape reqbus_slot_attach
 #cgo nocallback reqbus_slot_attach
 */
 import "C"

@@ -5,8 +5,11 @@ package reqbus
 /*
 #include "shim.h"
 #cgo noescape rb_key_stats
-#cgo noescape reqbus_pool_scope_stats
+#cgo nocallback rb_key_stats
 #cgo noescape reqbus_pool_known_keys
+#cgo nocallback reqbus_pool_known_keys
+#cgo noescape reqbus_pool_scope_stats
+#cgo nocallback reqbus_pool_scope_stats
 */
 import "C"
 

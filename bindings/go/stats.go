@@ -4,14 +4,18 @@ package reqbus
 
 /*
 #include "shim.h"
-#cgo noescape reqbus_bus_get_stats
-#cgo nocallback reqbus_bus_get_stats
-#cgo noescape reqbus_bus_consumers
-#cgo nocallback reqbus_bus_consumers
 #cgo noescape rb_consumer
 #cgo nocallback rb_consumer
 #cgo noescape rb_consumer_text
 #cgo nocallback rb_consumer_text
+#cgo noescape reqbus_bus_consumers
+#cgo nocallback reqbus_bus_consumers
+#cgo noescape reqbus_bus_get_stats
+#cgo nocallback reqbus_bus_get_stats
+#cgo noescape reqbus_consumers_free
+#cgo nocallback reqbus_consumers_free
+#cgo noescape reqbus_consumers_len
+#cgo nocallback reqbus_consumers_len
 */
 import "C"
 

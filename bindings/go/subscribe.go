@@ -8,6 +8,8 @@ package reqbus
 #cgo nocallback rb_join
 #cgo noescape reqbus_join_finish
 #cgo nocallback reqbus_join_finish
+#cgo noescape reqbus_join_free
+#cgo nocallback reqbus_join_free
 */
 import "C"
 

@@ -8,16 +8,18 @@ package reqbus
 #cgo nocallback rb_attach
 #cgo noescape reqbus_subscription_close
 #cgo nocallback reqbus_subscription_close
+#cgo noescape reqbus_subscription_free
+#cgo nocallback reqbus_subscription_free
 #cgo noescape reqbus_subscription_get_stats
 #cgo nocallback reqbus_subscription_get_stats
-#cgo noescape reqbus_subscription_settled
-#cgo nocallback reqbus_subscription_settled
 #cgo noescape reqbus_subscription_heartbeat
 #cgo nocallback reqbus_subscription_heartbeat
 #cgo noescape reqbus_subscription_id
 #cgo nocallback reqbus_subscription_id
 #cgo noescape reqbus_subscription_is_first
 #cgo nocallback reqbus_subscription_is_first
+#cgo noescape reqbus_subscription_settled
+#cgo nocallback reqbus_subscription_settled
 */
 import "C"
 

@@ -35,6 +35,26 @@ static inline reqbus_status rb_test_pool_on_line(const rb_line *line, const rb_p
                                                  reqbus_error **error) {
     return rb_pool_new_with(rb_pool_on_line, (void *)line, how, bytes, lens, pool, leaks, error);
 }
+#cgo noescape rb_test_pool_new
+#cgo nocallback rb_test_pool_new
+#cgo noescape rb_test_pool_on_line
+#cgo nocallback rb_test_pool_on_line
+#cgo noescape reqbus_test_bus_new
+#cgo nocallback reqbus_test_bus_new
+#cgo noescape reqbus_test_clock_advance
+#cgo nocallback reqbus_test_clock_advance
+#cgo noescape reqbus_test_clock_free
+#cgo nocallback reqbus_test_clock_free
+#cgo noescape reqbus_test_clock_new
+#cgo nocallback reqbus_test_clock_new
+#cgo noescape reqbus_test_fault_come_back
+#cgo nocallback reqbus_test_fault_come_back
+#cgo noescape reqbus_test_fault_free
+#cgo nocallback reqbus_test_fault_free
+#cgo noescape reqbus_test_fault_go_down
+#cgo nocallback reqbus_test_fault_go_down
+#cgo noescape reqbus_test_fault_new
+#cgo nocallback reqbus_test_fault_new
 */
 import "C"
 

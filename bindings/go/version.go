@@ -2,7 +2,11 @@
 
 package reqbus
 
-// #include "shim.h"
+/*
+#include "shim.h"
+#cgo noescape reqbus_version
+#cgo nocallback reqbus_version
+*/
 import "C"
 
 // Version is the version of libreqbus that this program was compiled for.

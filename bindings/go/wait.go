@@ -6,12 +6,14 @@ package reqbus
 #include "shim.h"
 #cgo noescape rb_wait_attach
 #cgo nocallback rb_wait_attach
-#cgo noescape rb_wait_next
-#cgo nocallback rb_wait_next
 #cgo noescape rb_wait_end
 #cgo nocallback rb_wait_end
+#cgo noescape rb_wait_next
+#cgo nocallback rb_wait_next
 #cgo noescape reqbus_wait_cancel
 #cgo nocallback reqbus_wait_cancel
+#cgo noescape reqbus_wait_free
+#cgo nocallback reqbus_wait_free
 #cgo noescape reqbus_wait_position
 #cgo nocallback reqbus_wait_position
 */
