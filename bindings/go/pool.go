@@ -117,17 +117,17 @@ func (p *Pool) Close() error {
 }
 
 // endSlot releases and frees a native slot, and wakes who gets what it held.
-func (c *poolCore) endSlot(native *C.reqbus_slot, lost *C.uint32_t) C.reqbus_status {
+func (c *poolCore) endSlot(native *C.reqbus_slot) C.reqbus_status {
 	if c.waiting.Load() > 0 {
 		if b := c.bell.open(); b != nil && b.retain() {
 			defer b.release()
 			var tokens C.rb_tokens
-			status := C.rb_slot_end_ringing(native, lost, b.native, &tokens)
+			status := C.rb_slot_end_ringing(native, b.native, &tokens)
 			b.wakeAll(&tokens)
 			return status
 		}
 	}
-	return C.rb_slot_end(native, lost)
+	return C.rb_slot_end(native)
 }
 
 // look wakes who is ready already, without the way over the bell's own goroutine.

@@ -369,17 +369,15 @@ static inline void rb_wait_end(reqbus_wait *wait, reqbus_bell *bell, rb_tokens *
 }
 
 /* Releases and frees. */
-static inline reqbus_status rb_slot_end(reqbus_slot *slot, uint32_t *lost) {
+static inline reqbus_status rb_slot_end(reqbus_slot *slot) {
     reqbus_status status = reqbus_slot_release(slot);
-    if (status == REQBUS_SLOT_LOST) reqbus_slot_lost(slot, lost);
     reqbus_slot_free(&slot);
     return status;
 }
 
-static inline reqbus_status rb_slot_end_ringing(reqbus_slot *slot, uint32_t *lost, reqbus_bell *bell,
-                                                rb_tokens *tokens) {
+static inline reqbus_status rb_slot_end_ringing(reqbus_slot *slot, reqbus_bell *bell, rb_tokens *tokens) {
     reqbus_bell_enter(bell);
-    reqbus_status status = rb_slot_end(slot, lost);
+    reqbus_status status = rb_slot_end(slot);
     rb_leave(bell, tokens);
     return status;
 }

@@ -84,7 +84,7 @@ type Slot struct {
 type holding struct {
 	calls  calls
 	native *C.reqbus_slot
-	// lost is why, once it was released.
+	// lost is why, as it was last seen.
 	lost atomic.Uint32
 	more atomic.Pointer[slotMore]
 }
@@ -123,12 +123,8 @@ func (k *slotBlock) release(at uint8) Released {
 		return AlreadyReleased
 	}
 	var status C.reqbus_status
-	var lost C.uint32_t
 	if free {
-		status = k.pool.endSlot(h.native, &lost)
-		if lost != 0 {
-			h.lost.Store(uint32(lost))
-		}
+		status = k.pool.endSlot(h.native)
 	} else {
 		// Another call is at work on it and frees it as it leaves. Release it now all the same.
 		status = C.reqbus_slot_release(h.native)
@@ -143,8 +139,7 @@ func (k *slotBlock) release(at uint8) Released {
 // leave ends a call on the slot.
 func (k *slotBlock) leave(h *holding) {
 	if h.calls.leave() {
-		var lost C.uint32_t
-		k.pool.endSlot(h.native, &lost)
+		k.pool.endSlot(h.native)
 	}
 }
 
@@ -184,8 +179,7 @@ func (s *Slot) Join(other *Slot) error {
 	}
 	into := s.holding()
 	if !into.calls.enter() {
-		var lost C.uint32_t
-		other.block.pool.endSlot(from.native, &lost)
+		other.block.pool.endSlot(from.native)
 		return nil
 	}
 	defer s.block.leave(into)
@@ -229,7 +223,7 @@ func (s *Slot) Holders() []Holder {
 	return takeHolders(list)
 }
 
-// LossReason says why the slot, or a part of it, was lost.
+// LossReason says why the slot, or a part of it, was lost. Of a slot that is released, what it said before that.
 func (s *Slot) LossReason() LossReason {
 	if s == nil {
 		return NotLost
@@ -245,6 +239,9 @@ func (k *slotBlock) lossReason(h *holding) LossReason {
 	defer k.leave(h)
 	var reason C.uint32_t
 	C.reqbus_slot_lost(h.native, &reason)
+	if reason != 0 {
+		h.lost.Store(uint32(reason))
+	}
 	return LossReason(reason)
 }
 

@@ -78,6 +78,7 @@ func (b *RequestBus) fill(sub *reqbus.Subscription) {
 				close(channel.events)
 				delete(b.channels, id)
 			}
+			b.sub = nil // who comes now learns of the end by a subscription of its own
 			b.mu.Unlock()
 			sub.Close()
 			return
