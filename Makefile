@@ -65,6 +65,10 @@ loom: ## Run the loom models alone: PREEMPTIONS=n, FILTER=name
 ctests: setup stage ## Run the C programs alone
 	@scripts/ctests.sh
 
+.PHONY: gotests
+gotests: setup stage ## Test the Go package alone
+	@scripts/go_tests.sh
+
 .PHONY: bench
 bench: ## Measure beside peers in one run; writes target/bench.json
 	cargo bench $(CARGO_FLAGS) -p reqbus-core --bench peers

@@ -14,7 +14,7 @@ level=${1:-test}
 commands=(gcc pkg-config)
 case $level in
     demo) ;;
-    test) commands+=(g++ clang cmake valgrind python3 nm readelf) ;;
+    test) commands+=(g++ clang cmake valgrind python3 nm readelf go) ;;
     *) die "unknown level '$level': say demo or test" ;;
 esac
 
@@ -23,6 +23,7 @@ package_of() {
         valgrind) echo valgrind libc6-dbg ;;
         nm | readelf) echo binutils ;;
         gcc) echo gcc libc6-dev ;;
+        go) echo golang-go ;;
         *) echo "$1" ;;
     esac
 }
@@ -67,4 +68,13 @@ if [[ $level == test ]]; then
     python3 -c 'import tomllib' 2>/dev/null || die "python3 is older than 3.11, which scripts/deps_policy.py needs (tomllib)."
     cargo fmt --version >/dev/null 2>&1 || die "missing: rustfmt. Add it with: rustup component add rustfmt"
     cargo clippy --version >/dev/null 2>&1 || die "missing: clippy. Add it with: rustup component add clippy"
+fi
+if [[ $level == test ]]; then
+    # An older go fetches a newer toolchain by itself, if its own settings let it (GOTOOLCHAIN).
+    wanted=$(awk '$1 == "go" { print $2; exit }' "$root/bindings/go/go.mod")
+    found=$(cd "$root/bindings/go" && go env GOVERSION 2>&1) || true
+    found=${found#go}
+    if [[ $(printf '%s\n%s\n' "$wanted" "$found" | sort -V | head -n 1) != "$wanted" ]]; then
+        die "go $found is older than $wanted, which bindings/go/go.mod asks for. Install a newer one from https://go.dev/dl and run this again."
+    fi
 fi

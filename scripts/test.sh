@@ -24,6 +24,7 @@ step "library" scripts/check_library.sh
 step "static libraries" scripts/check_static_libs.sh
 step "packages" scripts/check_packages.sh
 step "C programs" scripts/ctests.sh
+step "Go" scripts/go_tests.sh
 step "snippets of the documentation" scripts/readme_snippets.sh
 step "demo" env SPEED="${DEMO_SPEED:-300}" scripts/demo.sh
 say "all passed in $SECONDS s"

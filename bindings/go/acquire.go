@@ -38,15 +38,14 @@ func (p *Pool) Acquire(ctx context.Context, key Key, limit Limit, options ...Acq
 		return nil, cancelledBy(ctx)
 	}
 	collect()
-	var o out
-	status := C.rb_acquire_one(p.core.native, cstr(key.Scope), clen(key.Scope), cstr(key.ID), clen(key.ID), C.int64_t(limit),
-		&o.c)
-	if status == C.REQBUS_OK {
-		slot := p.core.slotOf(o.c.slot)
+	begun := C.rb_acquire_one(p.core.native, cstr(key.Scope), clen(key.Scope), cstr(key.ID), clen(key.ID), C.int64_t(limit))
+	if begun.status == C.REQBUS_OK {
+		slot := p.core.slotOf(begun.slot)
 		runtime.KeepAlive(p)
 		return slot, nil
 	}
-	return p.await(ctx, status, &o, []Ask{{key, limit}}, nil)
+	o := out{C.rb_out{wait: begun.wait, error: begun.error}}
+	return p.await(ctx, begun.status, &o, []Ask{{key, limit}}, nil)
 }
 
 // AcquireAll takes a slot of every key (1 to 8, of different scopes) or of none: a slot that is one to release. Keys are

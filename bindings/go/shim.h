@@ -285,11 +285,20 @@ static inline reqbus_wait_options rb_wait_options(const rb_wait_how *how, const 
                                  .max_waiting = how->max_waiting, .flags = how->flags};
 }
 
-/* The common call: one key, all defaults. */
-static inline reqbus_status rb_acquire_one(reqbus_pool *pool, const char *scope, size_t scope_len, const char *id,
-                                           size_t id_len, int64_t limit, rb_out *out) {
+/* The common call: one key, all defaults. What it came to is returned, so that no pointer has to be checked. */
+typedef struct rb_begun {
+    reqbus_slot *slot;
+    reqbus_wait *wait;
+    reqbus_error *error;
+    reqbus_status status;
+} rb_begun;
+
+static inline rb_begun rb_acquire_one(reqbus_pool *pool, const char *scope, size_t scope_len, const char *id,
+                                      size_t id_len, int64_t limit) {
     reqbus_ask ask = {{scope, scope_len, id, id_len}, limit};
-    return reqbus_pool_acquire(pool, &ask, 1, NULL, &out->slot, &out->wait, &out->error);
+    rb_begun begun;
+    begun.status = reqbus_pool_acquire(pool, &ask, 1, NULL, &begun.slot, &begun.wait, &begun.error);
+    return begun;
 }
 
 /* Keys, packed as scope, id, scope, id ... */

@@ -15,7 +15,7 @@ import (
 )
 
 // How many slots are made at a time.
-const blockSize = 16
+const blockSize = 32
 
 // slotBlock holds the native handles of some slots. The pool keeps the block; the slots themselves are kept by their
 // holders alone, and the block knows them weakly: when all slots of a block are unreachable, what they have not released

@@ -152,7 +152,9 @@ func publish(t *testing.T, bus *reqbus.Bus, count int) {
 	}
 }
 
-func idAt(bus *reqbus.Bus, seq uint64) string { return reqbus.ID{Epoch: bus.Epoch(), Seq: seq}.String() }
+func idAt(bus *reqbus.Bus, seq uint64) string {
+	return reqbus.ID{Epoch: bus.Epoch(), Seq: seq}.String()
+}
 
 func TestBroker_NeedsResync(t *testing.T) {
 	bus := newBus(t, reqbus.BusOptions{LogEvents: 100})
