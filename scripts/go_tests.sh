@@ -78,6 +78,9 @@ fuzz() {
 # gin, chi and echo, in a module of their own.
 frameworks() { (cd frameworks && run go vet ./... && run go test "${limit[@]}" ./...); }
 
+# The gateway in examples/go.
+example() { (cd ../../examples/go && run go vet ./... && run go test "${limit[@]}" ./...); }
+
 # What is wrong is said in a sentence.
 linking() {
     fails 'reqbus_needs_cgo__set_CGO_ENABLED_1' env CGO_ENABLED=0 go build .
@@ -122,7 +125,7 @@ PYTHON
 }
 
 steps=("$@")
-((${#steps[@]})) || steps=(format plain race cgocheck collecting static testclock fuzz frameworks linking consumer)
+((${#steps[@]})) || steps=(format plain race cgocheck collecting static testclock fuzz frameworks example linking consumer)
 # Not in a condition: a step ends with its first command that fails.
 trap 'say "-- go: ${step:-}: FAILED" >&2' ERR
 set -E

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // waker is one sleeper. Wakes may be spurious: whoever is woken looks again.
@@ -48,7 +49,9 @@ type bell struct {
 	native *C.reqbus_bell
 	file   *os.File
 	users  atomic.Int64
-	ended  chan struct{}
+	// gather is how long a burst may gather before its readers are woken: it is one wake then, and its publisher does not
+	// meet them at the log.
+	gather time.Duration
 
 	mu     sync.Mutex
 	wakers map[uint64]*waker
@@ -56,7 +59,7 @@ type bell struct {
 }
 
 // openBell makes a bell with one user.
-func openBell() (*bell, error) {
+func openBell(gather time.Duration) (*bell, error) {
 	var native *C.reqbus_bell
 	var failed *C.reqbus_error
 	if status := C.reqbus_bell_new(&native, &failed); status != C.REQBUS_OK {
@@ -76,7 +79,7 @@ func openBell() (*bell, error) {
 	b := &bell{
 		native: native,
 		file:   os.NewFile(own, "reqbus bell"),
-		ended:  make(chan struct{}),
+		gather: gather,
 		wakers: make(map[uint64]*waker),
 	}
 	b.users.Store(1)
@@ -86,12 +89,14 @@ func openBell() (*bell, error) {
 
 // serve is the bell's goroutine. It ends when the file is closed.
 func (b *bell) serve() {
-	defer close(b.ended)
 	var sink [256]byte
 	for {
 		// Reads what was written, and so clears the descriptor; take looks at the set after that.
 		if _, err := b.file.Read(sink[:]); err != nil {
 			break
+		}
+		if b.gather > 0 {
+			time.Sleep(b.gather)
 		}
 		b.take()
 	}
@@ -170,8 +175,9 @@ func (b *bell) release() {
 
 // bellOf is the bell of a bus or a pool, opened with the first who waits.
 type bellOf struct {
-	mu   sync.Mutex
-	bell atomic.Pointer[bell]
+	gather time.Duration
+	mu     sync.Mutex
+	bell   atomic.Pointer[bell]
 	// gone: the owner let go. Who still waits then opens one of their own.
 	gone bool
 }
@@ -183,7 +189,7 @@ func (o *bellOf) get() (*bell, error) {
 	if b := o.bell.Load(); b != nil && b.retain() {
 		return b, nil
 	}
-	b, err := openBell()
+	b, err := openBell(o.gather)
 	if err != nil {
 		return nil, err
 	}

@@ -42,6 +42,9 @@ type BusOptions struct {
 	NoResume bool
 }
 
+// burstGather is how long a sleeping reader may sleep on after the first event of a burst.
+const burstGather = 200 * time.Microsecond
+
 // Bus is one order of events with any number of readers. A nil Bus takes events and does nothing with them.
 //
 // Close it when the gateway ends; its memory is given back with the last reference to it.
@@ -89,7 +92,7 @@ func (o BusOptions) native() (C.reqbus_bus_options, error) {
 }
 
 func busOf(native *C.reqbus_bus) *Bus {
-	bus := &Bus{core: &busCore{native: native}}
+	bus := &Bus{core: &busCore{native: native, bell: bellOf{gather: burstGather}}}
 	runtime.AddCleanup(bus, (*busCore).free, bus.core)
 	return bus
 }
