@@ -111,29 +111,31 @@ func idle(during time.Duration, acquire func(context.Context) (func(), error)) f
 	var total time.Duration
 	var count int
 	var all sync.WaitGroup
-	for range 55 {
+	var wait func()
+	wait = func() {
+		defer all.Done()
+		release, err := acquire(ctx)
+		if err != nil {
+			return
+		}
+		mu.Lock()
+		if len(freed) > 0 {
+			total += time.Since(freed[0])
+			count++
+			freed = freed[1:]
+		}
+		mu.Unlock()
 		all.Add(1)
-		go func() {
-			defer all.Done()
-			for ctx.Err() == nil {
-				release, err := acquire(ctx)
-				if err != nil {
-					continue
-				}
-				mu.Lock()
-				if len(freed) > 0 {
-					total += time.Since(freed[0])
-					count++
-					freed = freed[1:]
-				}
-				mu.Unlock()
-				time.Sleep(time.Duration(rand.ExpFloat64() * float64(time.Second)))
-				mu.Lock()
-				freed = append(freed, time.Now())
-				mu.Unlock()
-				release()
-			}
-		}()
+		go wait() // in its place, so that there are always as many who wait
+		time.Sleep(time.Duration(rand.ExpFloat64() * float64(time.Second)))
+		mu.Lock()
+		freed = append(freed, time.Now())
+		mu.Unlock()
+		release()
+	}
+	for range 50 {
+		all.Add(1)
+		go wait()
 	}
 	all.Wait()
 	return float64(total.Microseconds()) / float64(max(count, 1))
