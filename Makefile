@@ -70,8 +70,9 @@ gotests: setup stage ## Test the Go package alone
 	@scripts/go_tests.sh
 
 .PHONY: bench
-bench: ## Measure beside peers in one run; writes target/bench.json
+bench: stage ## Measure beside peers in one run; writes target/bench.json
 	cargo bench $(CARGO_FLAGS) -p reqbus-core --bench peers
+	cd bindings/go/bench && PKG_CONFIG_PATH='$(STAGE)/lib/pkgconfig' LD_LIBRARY_PATH='$(STAGE)/lib' go run . -out '$(TARGET)/bench.json'
 
 .PHONY: lint
 lint: ## Formatting, clippy, rustdoc, scripts, dependency policy
