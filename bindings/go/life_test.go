@@ -259,6 +259,9 @@ func TestWho_waits_is_given_a_leaked_slot(t *testing.T) {
 		slot.Release()
 		got <- err
 	}()
+	for pool.core.waiting.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
 	for {
 		select {
 		case err := <-got:
