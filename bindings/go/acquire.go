@@ -37,8 +37,7 @@ func (p *Pool) Acquire(ctx context.Context, key Key, limit Limit, options ...Acq
 	if ctx.Err() != nil {
 		return nil, cancelledBy(ctx)
 	}
-	collect()
-	begun := C.rb_acquire_one(p.core.native, cstr(key.Scope), clen(key.Scope), cstr(key.ID), clen(key.ID), C.int64_t(limit))
+	begun := C.rb_acquire_one(p.core.handle(), cstr(key.Scope), clen(key.Scope), cstr(key.ID), clen(key.ID), C.int64_t(limit))
 	if begun.status == C.REQBUS_OK {
 		slot := p.core.slotOf(begun.slot)
 		runtime.KeepAlive(p)
@@ -122,7 +121,6 @@ func waitOptions(options []AcquireOption) (how WaitOptions) {
 
 // ask is every call but the common one.
 func (c *poolCore) ask(what C.int, asks []Ask, options *WaitOptions, on *C.reqbus_slot, o *out) C.reqbus_status {
-	collect()
 	c.sweepIfDue()
 	var texts packed
 	limits := make([]C.int64_t, len(asks))
@@ -132,7 +130,7 @@ func (c *poolCore) ask(what C.int, asks []Ask, options *WaitOptions, on *C.reqbu
 		limits[at] = C.int64_t(ask.Limit)
 	}
 	how := options.native()
-	return C.rb_ask(what, c.native, texts.text(), texts.sizes(), unsafe.SliceData(limits), C.size_t(len(asks)),
+	return C.rb_ask(what, c.handle(), texts.text(), texts.sizes(), unsafe.SliceData(limits), C.size_t(len(asks)),
 		cstr(options.Label), clen(options.Label), &how, on, &o.c)
 }
 

@@ -41,6 +41,13 @@ type Backoff struct{ core *backoffCore }
 
 type backoffCore struct{ native *C.reqbus_backoff }
 
+// handle is the native handle, for a call through which the Backoff is kept alive.
+func (c *backoffCore) handle() *C.reqbus_backoff {
+	native := c.native
+	collect()
+	return native
+}
+
 func (c *backoffCore) free() { C.reqbus_backoff_free(&c.native) }
 
 // NewBackoff makes a backoff.
@@ -73,9 +80,8 @@ func NewBackoff(options BackoffOptions) (*Backoff, error) {
 // Next is the next delay.
 func (b *Backoff) Next() time.Duration {
 	defer runtime.KeepAlive(b)
-	collect()
 	var delay C.uint64_t
-	C.reqbus_backoff_next(b.core.native, &delay)
+	C.reqbus_backoff_next(b.core.handle(), &delay)
 	return nanos(delay)
 }
 
@@ -85,15 +91,13 @@ func (b *Backoff) Wait(ctx context.Context) error { return sleep(ctx, b.Next()) 
 // Attempt is how many delays were taken since the beginning or the last reset.
 func (b *Backoff) Attempt() int {
 	defer runtime.KeepAlive(b)
-	collect()
 	var attempt C.uint32_t
-	C.reqbus_backoff_attempt(b.core.native, &attempt)
+	C.reqbus_backoff_attempt(b.core.handle(), &attempt)
 	return int(attempt)
 }
 
 // Reset begins again with the first delay; the jitter goes on.
 func (b *Backoff) Reset() {
 	defer runtime.KeepAlive(b)
-	collect()
-	C.reqbus_backoff_reset(b.core.native)
+	C.reqbus_backoff_reset(b.core.handle())
 }

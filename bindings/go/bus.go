@@ -61,6 +61,13 @@ func (c *busCore) free() {
 	C.reqbus_bus_free(&c.native)
 }
 
+// handle is the native handle, for a call through which the Bus is kept alive.
+func (c *busCore) handle() *C.reqbus_bus {
+	native := c.native
+	collect()
+	return native
+}
+
 // NewBus makes a bus.
 func NewBus(options BusOptions) (*Bus, error) {
 	native, err := options.native()
@@ -103,9 +110,8 @@ func (b *Bus) Close() error {
 	if b == nil {
 		return nil
 	}
-	collect()
 	defer runtime.KeepAlive(b)
-	status := C.reqbus_bus_close(b.core.native)
+	status := C.reqbus_bus_close(b.core.handle())
 	b.core.bell.close()
 	return ofStatus(status)
 }
@@ -168,6 +174,5 @@ func (b *Bus) native() *C.reqbus_bus {
 	if b == nil {
 		return nil
 	}
-	collect()
-	return b.core.native
+	return b.core.handle()
 }

@@ -52,7 +52,7 @@ func (p *Pool) Leaked() uint64 {
 	defer runtime.KeepAlive(p)
 	p.core.sweep()
 	var count C.uint64_t
-	C.reqbus_pool_leaked(p.core.native, &count)
+	C.reqbus_pool_leaked(p.core.handle(), &count)
 	p.core.tell()
 	return uint64(count)
 }

@@ -73,7 +73,7 @@ func (p *Pool) change(ctx context.Context, what C.int, key Key, number int64) (b
 	var tokens C.rb_tokens
 	var wasHeld C.int32_t
 	var failed *C.reqbus_error
-	status := C.rb_change_key(what, p.core.native, cstr(key.Scope), clen(key.Scope), cstr(key.ID), clen(key.ID),
+	status := C.rb_change_key(what, p.core.handle(), cstr(key.Scope), clen(key.Scope), cstr(key.ID), clen(key.ID),
 		C.int64_t(number), p.core.timeoutMS, &wasHeld, native, &tokens, &failed)
 	if native != nil {
 		b.wakeAll(&tokens)
@@ -86,7 +86,6 @@ func (p *Pool) begin(ctx context.Context) error {
 	if p == nil {
 		return nobody()
 	}
-	collect()
 	return ctx.Err()
 }
 
@@ -157,7 +156,7 @@ func (p *Pool) load(keys []Key, loads *C.reqbus_load, order *C.size_t) error {
 		texts.add(key.ID)
 	}
 	var failed *C.reqbus_error
-	status := C.rb_load(p.core.native, texts.text(), texts.sizes(), C.size_t(len(keys)), loads, order, p.core.timeoutMS,
+	status := C.rb_load(p.core.handle(), texts.text(), texts.sizes(), C.size_t(len(keys)), loads, order, p.core.timeoutMS,
 		&failed)
 	return takeError(status, failed)
 }
@@ -183,7 +182,7 @@ func (p *Pool) Holders(ctx context.Context, key Key) ([]Holder, error) {
 	p.core.sweepIfDue()
 	var list *C.reqbus_holders
 	var failed *C.reqbus_error
-	status := C.rb_holders(p.core.native, cstr(key.Scope), clen(key.Scope), cstr(key.ID), clen(key.ID), p.core.timeoutMS,
+	status := C.rb_holders(p.core.handle(), cstr(key.Scope), clen(key.Scope), cstr(key.ID), clen(key.ID), p.core.timeoutMS,
 		&list, &failed)
 	if status != C.REQBUS_OK {
 		return nil, takeError(status, failed)
@@ -200,7 +199,7 @@ func (p *Pool) HeldLongerThan(ctx context.Context, age time.Duration) ([]Holder,
 	p.core.sweepIfDue()
 	var list *C.reqbus_holders
 	var failed *C.reqbus_error
-	status := C.reqbus_pool_held_longer_than(p.core.native, C.uint64_t(milliseconds(age)), p.core.timeoutMS, &list, &failed)
+	status := C.reqbus_pool_held_longer_than(p.core.handle(), C.uint64_t(milliseconds(age)), p.core.timeoutMS, &list, &failed)
 	if status != C.REQBUS_OK {
 		return nil, takeError(status, failed)
 	}

@@ -55,6 +55,13 @@ type poolCore struct {
 	isFreed   atomic.Bool
 }
 
+// handle is the native handle, for a call through which the Pool is kept alive.
+func (c *poolCore) handle() *C.reqbus_pool {
+	native := c.native
+	collect()
+	return native
+}
+
 // NewPool makes a pool.
 func NewPool(options PoolOptions) (*Pool, error) {
 	how, texts, err := options.native()
@@ -108,9 +115,8 @@ func (p *Pool) Close() error {
 	if p == nil {
 		return nil
 	}
-	collect()
 	defer runtime.KeepAlive(p)
-	status := C.reqbus_pool_close(p.core.native)
+	status := C.reqbus_pool_close(p.core.handle())
 	p.core.look()
 	p.core.bell.close()
 	return ofStatus(status)

@@ -27,13 +27,12 @@ func (b *Bus) Publish(event RequestEvent) error {
 	if b == nil {
 		return nil
 	}
-	collect()
 	number, err := event.Status.number()
 	if err != nil {
 		return err
 	}
 	ns, flags := nativeTime(event.Timestamp)
-	status := C.rb_publish_request(b.core.native, cstr(event.Method), clen(event.Method), cstr(event.Path),
+	status := C.rb_publish_request(b.core.handle(), cstr(event.Method), clen(event.Method), cstr(event.Path),
 		clen(event.Path), cstr(event.Model), clen(event.Model), C.int64_t(event.AccountID),
 		C.int64_t(event.Latency.Milliseconds()), number, flags, ns, cstr(event.Key), clen(event.Key), cstr(event.Extra),
 		clen(event.Extra))
@@ -54,7 +53,6 @@ func (b *Bus) PublishRequest(event RequestEvent) (ID, error) {
 	if b == nil {
 		return ID{}, nil
 	}
-	collect()
 	defer runtime.KeepAlive(b)
 	number, err := event.Status.number()
 	if err != nil {
@@ -63,7 +61,7 @@ func (b *Bus) PublishRequest(event RequestEvent) (ID, error) {
 	ns, flags := nativeTime(event.Timestamp)
 	var id C.reqbus_id
 	var failed *C.reqbus_error
-	status := C.rb_publish_request_id(b.core.native, cstr(event.Method), clen(event.Method), cstr(event.Path),
+	status := C.rb_publish_request_id(b.core.handle(), cstr(event.Method), clen(event.Method), cstr(event.Path),
 		clen(event.Path), cstr(event.Model), clen(event.Model), C.int64_t(event.AccountID),
 		C.int64_t(event.Latency.Milliseconds()), number, flags, ns, cstr(event.Key), clen(event.Key), cstr(event.Extra),
 		clen(event.Extra), &id, &failed)
@@ -75,13 +73,12 @@ func (b *Bus) PublishEvent(event NewEvent) (ID, error) {
 	if b == nil {
 		return ID{}, nil
 	}
-	collect()
 	defer runtime.KeepAlive(b)
 	ns, flags := nativeTime(event.Time)
 	var id C.reqbus_id
 	var failed *C.reqbus_error
 	payload := unsafe.String(unsafe.SliceData(event.Payload), len(event.Payload))
-	status := C.rb_publish(b.core.native, cstr(event.Kind), clen(event.Kind), cstr(event.Key), clen(event.Key),
+	status := C.rb_publish(b.core.handle(), cstr(event.Kind), clen(event.Kind), cstr(event.Key), clen(event.Key),
 		unsafe.Pointer(cstr(payload)), clen(payload), C.uint32_t(event.Sort), flags, ns, &id, &failed)
 	return idOf(id), takeError(status, failed)
 }
@@ -92,7 +89,6 @@ func (b *Bus) PublishMany(events []NewEvent) (ID, error) {
 	if b == nil {
 		return ID{}, nil
 	}
-	collect()
 	defer runtime.KeepAlive(b)
 	var texts packed
 	words := make([]C.uint32_t, 0, 2*len(events))
@@ -107,7 +103,7 @@ func (b *Bus) PublishMany(events []NewEvent) (ID, error) {
 	}
 	var last C.reqbus_id
 	var failed *C.reqbus_error
-	status := C.rb_publish_many(b.core.native, texts.text(), texts.sizes(), unsafe.SliceData(words),
+	status := C.rb_publish_many(b.core.handle(), texts.text(), texts.sizes(), unsafe.SliceData(words),
 		unsafe.SliceData(times), C.size_t(len(events)), &last, &failed)
 	return idOf(last), takeError(status, failed)
 }

@@ -55,9 +55,8 @@ func (p *Pool) KeyStats(key Key) (SlotStats, bool) {
 		return SlotStats{}, false
 	}
 	defer runtime.KeepAlive(p)
-	collect()
 	var n C.reqbus_slot_stats
-	status := C.rb_key_stats(p.core.native, cstr(key.Scope), clen(key.Scope), cstr(key.ID), clen(key.ID), &n)
+	status := C.rb_key_stats(p.core.handle(), cstr(key.Scope), clen(key.Scope), cstr(key.ID), clen(key.ID), &n)
 	return slotStats(&n), status == C.REQBUS_OK && n.known == 1
 }
 
@@ -67,9 +66,8 @@ func (p *Pool) ScopeStats(scope string) SlotStats {
 		return SlotStats{}
 	}
 	defer runtime.KeepAlive(p)
-	collect()
 	n := C.reqbus_slot_stats{size: C.sizeof_reqbus_slot_stats}
-	C.reqbus_pool_scope_stats(p.core.native, cstr(scope), clen(scope), &n)
+	C.reqbus_pool_scope_stats(p.core.handle(), cstr(scope), clen(scope), &n)
 	return slotStats(&n)
 }
 
@@ -80,8 +78,7 @@ func (p *Pool) KnownKeys() int {
 		return 0
 	}
 	defer runtime.KeepAlive(p)
-	collect()
 	var count C.size_t
-	C.reqbus_pool_known_keys(p.core.native, &count)
+	C.reqbus_pool_known_keys(p.core.handle(), &count)
 	return int(count)
 }

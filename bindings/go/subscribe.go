@@ -95,7 +95,6 @@ func (b *Bus) Subscribe(ctx context.Context, options SubscribeOptions) (*Subscri
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	collect()
 	defer runtime.KeepAlive(b)
 	how, texts, err := options.native()
 	if err != nil {
@@ -117,7 +116,7 @@ func (b *Bus) Subscribe(ctx context.Context, options SubscribeOptions) (*Subscri
 		defer bell.release()
 		defer bell.remove(token)
 	}
-	status := C.rb_join(b.core.native, &how, texts.text(), texts.sizes(), native, C.uint64_t(token), &join, &sub, &failed)
+	status := C.rb_join(b.core.handle(), &how, texts.text(), texts.sizes(), native, C.uint64_t(token), &join, &sub, &failed)
 	if status == C.REQBUS_TIMEOUT {
 		defer C.reqbus_join_free(&join)
 		for status == C.REQBUS_TIMEOUT {
