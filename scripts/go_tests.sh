@@ -39,8 +39,9 @@ format() {
     [[ -z $found ]] || die "gofmt wants to change $found"
     run go vet ./...
     # Each file with C says of each call that it keeps nothing and calls nothing back.
-    local missing
-    missing=$(grep -L 'cgo noescape' $(grep -lE '\bC\.(reqbus|rb)_[a-z_]+\(' ./*.go) | grep -v version.go || true)
+    local missing callers
+    mapfile -t callers < <(grep -lE '\bC\.(reqbus|rb)_[a-z_]+\(' ./*.go | grep -v version.go)
+    missing=$(grep -L 'cgo noescape' "${callers[@]}" || true)
     [[ -z $missing ]] || die "no cgo annotations in $missing"
 }
 
@@ -57,7 +58,9 @@ static() {
 
 # All cases, also those that move the clock, and those of slots on a store behind a line.
 testclock() {
-    CARGO_TARGET_DIR=$target/testclock cargo build ${CARGO_FLAGS:---locked} -q -p reqbus-ffi --features test-clock </dev/null
+    local flags
+    read -ra flags <<<"${CARGO_FLAGS:---locked}"
+    CARGO_TARGET_DIR=$target/testclock cargo build "${flags[@]}" -q -p reqbus-ffi --features test-clock </dev/null
     local lib=$target/testclock/lib major
     major=$(workspace_version)
     major=${major%%.*}
