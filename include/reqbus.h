@@ -3204,7 +3204,8 @@ reqbus_status reqbus_wait_attach(struct reqbus_wait *wait,
 reqbus_status reqbus_wait_detach(struct reqbus_wait *wait);
 
 /**
- * Gives up: the wait ends with REQBUS_SLOT_CANCELLED, and what it had is given back. Nothing happens if it is over.
+ * Gives up: the wait ends with REQBUS_SLOT_CANCELLED, and what it had is given back. Nothing happens if it is over; one
+ * that another thread is just ending, because its time is up, ends so a moment later, and rings.
  *
  * `cause` is the host's reason, 0 to 255 bytes of UTF-8, borrowed; it comes back in the error's sentence. REQBUS_TOO_LARGE or
  * REQBUS_INVALID_UTF8 for it, REQBUS_NULL_WITH_LENGTH, and REQBUS_NULL_ARGUMENT for a NULL wait: then nothing is cancelled. Any

@@ -17,7 +17,7 @@ use crate::id::reqbus_id;
 use crate::item::reqbus_item;
 use crate::panic::{guard, guard_status};
 use crate::sized::{sized_struct, write};
-use crate::slice::{put, required};
+use crate::slice::{put, required, start_of};
 use crate::status::reqbus_status::{self, REQBUS_BUSY, REQBUS_NO_SUCH_ITEM, REQBUS_OK};
 
 /// A batch: the items of one read, reused from read to read.
@@ -232,7 +232,7 @@ pub unsafe extern "C" fn reqbus_batch_texts(
         let inside = unsafe { borrow(batch)?.look() }?.texts();
         let answer = reqbus_texts {
             size: size_of::<reqbus_texts>(),
-            buffer: inside.buffer.as_ptr().cast(),
+            buffer: start_of(inside.buffer),
             buffer_len: inside.buffer.len(),
             ends: inside.ends.as_ptr(),
             count: inside.ends.len(),

@@ -13,7 +13,7 @@ use crate::handle::{Boxed, Place, Stamped, borrow, free, handle};
 use crate::options::reqbus_overflow;
 use crate::panic::{guard, guard_status};
 use crate::sized::{defaults, sized_struct, write};
-use crate::slice::{put, required};
+use crate::slice::{put, required, start_of};
 use crate::status::reqbus_status::{self, REQBUS_NO_SUCH_ITEM, REQBUS_OK};
 
 /// A snapshot of a bus's subscriptions; it does not change any more.
@@ -92,9 +92,9 @@ impl reqbus_consumer {
         let stats = &consumer.stats;
         Self {
             id: consumer.id,
-            label: consumer.label.as_ptr().cast(),
+            label: start_of(consumer.label.as_bytes()),
             label_len: consumer.label.len(),
-            audience: audience.map_or(null(), |name| name.as_ptr().cast()),
+            audience: audience.map_or(null(), |name| start_of(name.as_bytes())),
             audience_len: audience.map_or(0, str::len),
             pid: consumer.pid,
             overflow: overflow as u32,
@@ -200,7 +200,7 @@ unsafe fn name(
         put(
             out,
             reqbus_text {
-                ptr: name.as_ptr().cast(),
+                ptr: start_of(name.as_bytes()),
                 len: name.len(),
             },
         )

@@ -10,6 +10,7 @@ use crate::handle::{Boxed, Stamped, borrow, free, handle};
 use crate::panic::{guard, guard_status};
 use crate::refusal::nanos;
 use crate::sized::{defaults, sized_struct, write};
+use crate::slice::start_of;
 use crate::status::reqbus_status::{self, REQBUS_NO_SUCH_ITEM, REQBUS_OK};
 
 /// A snapshot of checks that are under way; it does not change any more.
@@ -43,7 +44,7 @@ sized_struct!(reqbus_flight);
 impl From<&InFlight> for reqbus_flight {
     fn from(flight: &InFlight) -> Self {
         Self {
-            id: flight.id.as_ptr().cast(),
+            id: start_of(flight.id.as_bytes()),
             id_len: flight.id.len(),
             age_ns: nanos(flight.age),
             stuck: u32::from(flight.is_stuck),

@@ -14,6 +14,7 @@ use crate::panic::{guard, guard_status};
 use crate::pool::reqbus_pool;
 use crate::refusal::nanos;
 use crate::sized::{defaults, sized_struct, write};
+use crate::slice::start_of;
 use crate::status::reqbus_status::{self, REQBUS_NO_SUCH_ITEM, REQBUS_OK};
 use crate::subscription::timeout;
 
@@ -56,11 +57,11 @@ impl From<&Holder> for reqbus_holder {
         let key = holder.key.as_key();
         Self {
             holder: holder.id.to_u64(),
-            scope: key.scope.as_ptr().cast(),
+            scope: start_of(key.scope.as_bytes()),
             scope_len: key.scope.len(),
-            id: key.id.as_ptr().cast(),
+            id: start_of(key.id.as_bytes()),
             id_len: key.id.len(),
-            label: holder.label.as_ptr().cast(),
+            label: start_of(holder.label.as_bytes()),
             label_len: holder.label.len(),
             age_ns: nanos(holder.age),
             ..defaults()

@@ -9,6 +9,7 @@ use reqbus_core::event::{Event, EventId, Payload, RequestView};
 use crate::event::{REQBUS_EVENT_TIME_SET, reqbus_payload_sort, reqbus_request_event};
 use crate::id::reqbus_id;
 use crate::sized::{defaults, sized_struct};
+use crate::slice::start_of;
 
 /// What an item is.
 #[repr(u32)]
@@ -111,7 +112,7 @@ sized_struct!(reqbus_item);
 
 /// Start and length of a text for C.
 fn lent(text: &str) -> (*const c_char, usize) {
-    (text.as_ptr().cast(), text.len())
+    (start_of(text.as_bytes()), text.len())
 }
 
 fn lost_reason(reason: LostReason) -> u32 {
@@ -193,7 +194,7 @@ impl reqbus_item {
             _ => (reqbus_payload_sort::REQBUS_PAYLOAD_REQUEST, None),
         };
         self.payload_sort = sort as u32;
-        self.payload = payload.map_or(null(), |bytes| bytes.as_ptr().cast());
+        self.payload = payload.map_or(null(), |bytes| start_of(bytes).cast());
         self.payload_len = payload.map_or(0, <[u8]>::len);
     }
 }

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::options::{names, or_default};
 use crate::refusal::nanos;
 use crate::sized::{check_flags, sized_struct};
-use crate::slice::text;
+use crate::slice::{start_of, text};
 use crate::status::reqbus_status::REQBUS_INVALID_ARGUMENT;
 use crate::subscription::timeout;
 use crate::teller::{reqbus_teller, teller_of};
@@ -157,11 +157,11 @@ impl Sink {
         let key = leak.key.as_key();
         let told = reqbus_leak {
             size: size_of::<reqbus_leak>(),
-            scope: key.scope.as_ptr().cast(),
+            scope: start_of(key.scope.as_bytes()),
             scope_len: key.scope.len(),
-            id: key.id.as_ptr().cast(),
+            id: start_of(key.id.as_bytes()),
             id_len: key.id.len(),
-            label: leak.label.as_ptr().cast(),
+            label: start_of(leak.label.as_bytes()),
             label_len: leak.label.len(),
             age_ns: nanos(leak.age),
         };

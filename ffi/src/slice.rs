@@ -99,6 +99,15 @@ pub(crate) unsafe fn text<'a>(
         .map_err(|e| reqbus_core::Error::not_utf8(field, e.valid_up_to()).into())
 }
 
+/// Where bytes that C reads begin. An empty slice may point at nothing; C is given an address that is one, because some
+/// hosts look at pointers (Go's collector does).
+pub(crate) fn start_of(bytes: &[u8]) -> *const c_char {
+    match bytes {
+        [] => c"".as_ptr(),
+        _ => bytes.as_ptr().cast(),
+    }
+}
+
 /// Writes through an optional out pointer.
 ///
 /// # Safety

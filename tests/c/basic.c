@@ -271,7 +271,29 @@ static void ids(void) {
     CHECK(len == REQBUS_ID_TEXT_MAX);
 }
 
+/* An empty text has an address, too: some hosts look at pointers. */
+static void empty_texts(void) {
+    reqbus_bus *bus = new_bus();
+    reqbus_subscription *sub = NULL;
+    OK(reqbus_bus_subscribe(bus, NULL, &sub, NULL));
+    reqbus_new_event event;
+    INIT(event);
+    event.kind = "k";
+    event.kind_len = 1;
+    event.payload_sort = REQBUS_PAYLOAD_TEXT;
+    OK(reqbus_bus_publish(bus, &event, NULL, NULL));
+    reqbus_batch *batch = new_batch();
+    OK(reqbus_subscription_recv(sub, batch, MANY, BYTES, 0));
+    reqbus_item item = item_at(batch, 0);
+    CHECK(item.key_len == 0 && item.key != NULL && *item.key == 0);
+    CHECK(item.payload_len == 0 && item.payload != NULL && *(const char *)item.payload == 0);
+    OK(reqbus_batch_free(&batch));
+    OK(reqbus_subscription_free(&sub));
+    OK(reqbus_bus_free(&bus));
+}
+
 int main(void) {
+    empty_texts();
     events();
     many();
     requests();

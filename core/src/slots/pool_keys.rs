@@ -26,7 +26,7 @@ impl SlotPool {
         self.set(key, Change::ClearLimit)
     }
 
-    /// Closes a key: who waits is refused as [`Outcome::Closed`], and so are newcomers, until [`SlotPool::open_key`].
+    /// Closes a key: who waits is refused as [`super::Outcome::Closed`], and so are newcomers, until [`SlotPool::open_key`].
     /// Holders keep their slots.
     pub fn close_key(&self, key: Key<'_>) -> Reply<()> {
         self.set(key, Change::Close)

@@ -278,7 +278,8 @@ impl Wait {
     }
 
     /// Gives up: [`super::Outcome::Cancelled`], with the host's reason, if it has one. A slot that was kept for it goes to the
-    /// next in line. Nothing happens if the wait is over; any thread may call it.
+    /// next in line. Nothing happens if the wait is over; one that is just being ended by another thread, because its time
+    /// is up, ends so a moment later. Any thread may call it.
     pub fn cancel(&self, cause: Option<Error>) {
         if !self.generation.is_current() {
             return;
