@@ -172,7 +172,11 @@ impl WaitCore {
         state.held.push(grant);
         let ticket = state.ticket.take();
         state.phase = Phase::Ready;
-        self.plan(state);
+        if self.pool.store.is_lossy() {
+            self.plan(state);
+        } else {
+            drop(state); // whoever asked goes on at once, and nothing was planned
+        }
         drop(ticket);
         if let (Some(since_ns), Some(ask)) = (waited, self.asks.get(stage)) {
             let waited = Duration::from_nanos(now_ns.saturating_sub(since_ns));

@@ -156,10 +156,12 @@ impl WaitCore {
     #[cold]
     pub(super) fn fail(&self, cause: Error) {
         let state = self.state.lock();
-        if matches!(
-            state.phase,
-            Phase::Asking(_) | Phase::Queued | Phase::Lapsed
-        ) {
+        let needs_timer = match state.phase {
+            Phase::Asking(_) | Phase::Queued | Phase::Lapsed => true,
+            Phase::Ready => state.holds_a_part(self.asks.len()),
+            _ => false,
+        };
+        if needs_timer {
             self.end(state, End::failed(cause));
         }
     }

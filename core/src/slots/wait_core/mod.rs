@@ -128,7 +128,7 @@ impl WaitCore {
                     state.phase = Phase::Granted;
                     self.plan(state);
                 }
-                Phase::Ready if is_late && !state.granted.is_empty() => {
+                Phase::Ready if is_late && state.holds_a_part(self.asks.len()) => {
                     self.end(state, End::of(Outcome::TimedOut));
                 }
                 Phase::Ready => self.ask_next(state, now_ns)?,

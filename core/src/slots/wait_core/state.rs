@@ -82,8 +82,13 @@ impl State {
         self.poll_ns = now_ns.saturating_add(delay_ns);
     }
 
-    /// What is due next in this phase.
-    pub(super) fn due(&self, deadline_ns: u64, pings: bool) -> Option<(u64, Class)> {
+    /// Whether some keys are held, and not all.
+    pub(super) fn holds_a_part(&self, keys: usize) -> bool {
+        (1..keys).contains(&self.held.len())
+    }
+
+    /// What is due next in this phase of a wait for so many keys.
+    pub(super) fn due(&self, deadline_ns: u64, pings: bool, keys: usize) -> Option<(u64, Class)> {
         let deadline = (deadline_ns, Class::Deadline);
         let poll = (self.poll_ns, Class::Poll);
         match &self.phase {
@@ -98,6 +103,8 @@ impl State {
                 };
                 Some(deadline.min(ping).min(poll))
             }
+            // A part that is held while nobody looks, and so nobody asks for the rest.
+            Phase::Ready if self.holds_a_part(keys) => Some(deadline),
             Phase::Ready | Phase::Granted | Phase::Ending | Phase::Ended(_) | Phase::Told => None,
         }
     }

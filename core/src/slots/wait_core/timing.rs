@@ -90,7 +90,11 @@ impl WaitCore {
     /// Puts what is due next on the agenda; [`super::agenda::Agenda::arm`] follows without the lock.
     pub(super) fn put_on_agenda(&self, state: &mut State) {
         let agenda = &self.pool.shared.agenda;
-        let due = state.due(self.deadline_ns, self.ping_every_ns.is_some());
+        let due = state.due(
+            self.deadline_ns,
+            self.ping_every_ns.is_some(),
+            self.asks.len(),
+        );
         if let Some((at_ns, class, _)) = state.entry {
             if due == Some((at_ns, class)) {
                 return;
@@ -134,6 +138,9 @@ impl Due for WaitCore {
                 self.lapse(state, &grant);
             }
             Phase::Asking(_) | Phase::Queued | Phase::Lapsed if is_late => {
+                self.end(state, End::of(Outcome::TimedOut));
+            }
+            Phase::Ready if is_late && state.holds_a_part(self.asks.len()) => {
                 self.end(state, End::of(Outcome::TimedOut));
             }
             Phase::Asking(answer_ns) | Phase::Claiming(_, answer_ns) if now_ns >= *answer_ns => {
