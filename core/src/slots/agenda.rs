@@ -144,8 +144,17 @@ impl Agenda {
             if at_ns == u64::MAX {
                 return Ok(());
             }
-            let timer = self.clock.schedule(at_ns, Waker::from(this.clone()))?;
+            let timer = self.clock.schedule(at_ns, Waker::from(this.clone()));
             let mut state = self.state.lock();
+            let timer = match timer {
+                Ok(timer) => timer,
+                Err(error) => {
+                    if state.setting == setting {
+                        state.armed_ns = u64::MAX; // it is not: the next who comes tries again
+                    }
+                    return Err(error);
+                }
+            };
             if state.setting == setting {
                 let before = state.timer.replace(timer);
                 drop(state);
