@@ -26,6 +26,7 @@ pub mod bus;
 pub mod error;
 pub mod event;
 pub mod fork;
+mod guarded;
 mod random;
 pub mod runner;
 pub mod slots;

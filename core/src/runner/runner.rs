@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 #[cfg(not(loom))]
 use std::thread_local;
@@ -20,6 +19,7 @@ use super::stats::RunnerStats;
 use crate::bell::Source;
 use crate::error::{Error, Result};
 use crate::fork::Generation;
+use crate::guarded::guarded;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::threads;
 use crate::time::Deadline;
@@ -299,19 +299,6 @@ impl Inner {
 /// The current thread works for no runner any more.
 fn end_work() {
     WORK.with(|work| work.replace(None));
-}
-
-/// Runs code of the host's; `None` if it panicked. A payload that panics as it is dropped ends here too: what that second
-/// panic carries is leaked, or this would have no end.
-fn guarded<R>(call: impl FnOnce() -> R) -> Option<R> {
-    let payload = match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(answer) => return Some(answer),
-        Err(payload) => payload,
-    };
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(again);
-    }
-    None
 }
 
 impl fmt::Debug for Runner {

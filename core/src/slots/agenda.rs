@@ -3,7 +3,9 @@
 //! Promised: whatever is due fires in the order of its time, and at one time offers before deadlines before pings, on
 //! the thread that fires the clock's timers, under no lock.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 
@@ -59,19 +61,6 @@ struct State {
     timer: Option<TimerHandle>,
     /// Somebody fires what is due, and arms afterwards: nobody else needs to.
     is_firing: bool,
-}
-
-/// The end of firing, however it comes.
-struct Firing<'a>(&'a Agenda);
-
-impl Drop for Firing<'_> {
-    fn drop(&mut self) {
-        self.0.state.lock().is_firing = false;
-        if !std::thread::panicking() {
-            // No thread to set a timer on: nobody here to tell, and the next wait tries again, and is told.
-            let _ = self.0.arm();
-        }
-    }
 }
 
 impl State {
@@ -190,15 +179,35 @@ impl Agenda {
                 return;
             }
         }
-        // What comes due after the last look below is found as it arms.
-        let _firing = Firing(self);
+        let panicked = self.fire_all();
+        self.state.lock().is_firing = false;
+        // What came due after the last look is found here. No thread to set a timer on: nobody here to tell, and the next
+        // wait tries again, and is told.
+        let _ = self.arm();
+        if let Some(payload) = panicked
+            && !std::thread::panicking()
+        {
+            resume_unwind(payload);
+        }
+    }
+
+    /// Fires one after the other. A waker is somebody else's code: one that panics does not take the others' times with
+    /// it. What the first panic carried.
+    fn fire_all(&self) -> Option<Box<dyn Any + Send>> {
+        let mut panicked = None;
         loop {
             let now_ns = self.clock.now_ns();
             let (entry, due) = match self.state.lock().entries.first_entry() {
                 Some(first) if first.key().0 <= now_ns => first.remove_entry(),
-                _ => return,
+                _ => return panicked,
             };
-            due.fire(entry);
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| due.fire(entry))) {
+                match panicked {
+                    None => panicked = Some(payload),
+                    // Its drop could panic.
+                    Some(_) => std::mem::forget(payload),
+                }
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use super::outcome::Refusal;
 ///
 /// Called after it happened, on the thread on which it did, under no lock: two threads may be in it at once, and what
 /// two of them did may be heard in either order. It must not block for long: the thread may be a request's, or the one
-/// that fires timers.
+/// that fires timers. A panic of it is caught: no call fails by it.
 pub trait PoolObserver: Send + Sync {
     /// Whether it wants to hear of such events. Asked once, when the pool is made.
     fn wants(&self, kind: PoolEventKind) -> bool;

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::time::Clock;
 
 /// Where the host hears of what it should look into. Called on whatever thread found it, under no lock; it must not
-/// block for long.
+/// block for long. A panic of it is caught: no call fails by it.
 pub type Sink = Arc<dyn Fn(&Leak) + Send + Sync>;
 
 /// How a pool is made.

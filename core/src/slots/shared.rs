@@ -10,6 +10,7 @@ use super::observer::{Observation, PoolEvent, PoolEventKind};
 use super::options::{PoolOptions, Sink};
 use super::outcome::{Outcome, Refusal};
 use crate::fork::Generation;
+use crate::guarded::guarded;
 use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
 use crate::time::Clock;
 
@@ -51,11 +52,11 @@ impl Shared {
             .is_some_and(|observation| observation.wants(kind))
     }
 
-    /// Tells of one that is wanted. Never under a lock.
+    /// Tells of one that is wanted. Never under a lock. A panic of the host's ends here: who calls holds units.
     #[cold]
     pub(super) fn tell(&self, event: &PoolEvent<'_>) {
         if let Some(observation) = &self.observation {
-            observation.tell(event);
+            let _ = guarded(|| observation.tell(event));
         }
     }
 
@@ -121,11 +122,13 @@ impl Shared {
                 let Some(holder) = grant.lessor.holder(grant.token) else {
                     continue;
                 };
-                sink(&Leak {
+                let leak = Leak {
                     key: holder.key,
                     label: holder.label,
                     age: holder.age,
-                });
+                };
+                // One that panics is called for the others all the same, and nobody's call ends by it.
+                let _ = guarded(|| sink(&leak));
             }
             self.leaked.fetch_add(u64::from(is_leak), Ordering::Relaxed);
             // The drop releases it.
