@@ -300,6 +300,11 @@ fn s11_only_what_was_still_held_leaks() {
     force(&pool, &lost);
     lost.leak();
     assert_eq!((pool.leaked(), stands(&pool, "user", "1")), (2, (0, 0)));
+    assert_eq!(
+        told.lock().unwrap().len(),
+        3,
+        "of what was lost its host is told too"
+    );
     let released = pool.try_acquire(&pair, "").unwrap();
     released.release();
     released.leak();

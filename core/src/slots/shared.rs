@@ -113,15 +113,11 @@ impl Shared {
         for slot in self.leaks.take() {
             let mut is_leak = false;
             for grant in slot.grants() {
-                if grant.lessor.key(grant.token).is_none() {
+                let Some(holder) = grant.lessor.leak(grant.token) else {
                     continue; // released before
-                }
-                is_leak = true;
-                grant.lessor.count_leak(grant.token);
-                let Some(sink) = &self.sink else { continue };
-                let Some(holder) = grant.lessor.holder(grant.token) else {
-                    continue;
                 };
+                is_leak = true;
+                let Some(sink) = &self.sink else { continue };
                 let leak = Leak {
                     key: holder.key,
                     label: holder.label,

@@ -295,8 +295,8 @@ pub(crate) trait Lessor: Send + Sync {
     /// The unit's key, while it is held or lost.
     fn key(&self, token: Token) -> Option<OwnedKey>;
 
-    /// Counts it as leaked.
-    fn count_leak(&self, token: Token);
+    /// Counts it as leaked. Whose it was, also if it was lost since; `None` if it was released.
+    fn leak(&self, token: Token) -> Option<Holder>;
 }
 
 impl Grant {

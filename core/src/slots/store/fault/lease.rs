@@ -117,7 +117,10 @@ impl Lessor for Lease {
         self.unit.lessor.key(self.unit.token)
     }
 
-    fn count_leak(&self, _token: Token) {
-        self.unit.lessor.count_leak(self.unit.token);
+    fn leak(&self, _token: Token) -> Option<Holder> {
+        if self.is_released.load(Ordering::Acquire) {
+            return None;
+        }
+        self.unit.lessor.leak(self.unit.token)
     }
 }

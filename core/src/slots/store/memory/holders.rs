@@ -254,6 +254,11 @@ impl Holders {
         true
     }
 
+    /// Since when, and under which label, a unit is held, or was until it was lost.
+    pub(super) fn known(&self, at: u32, generation: u32) -> Option<(u64, &str)> {
+        Some(self.find(at, generation)?.shown())
+    }
+
     /// Since when, and under which label, a unit is held.
     pub(super) fn held(&self, at: u32, generation: u32) -> Option<(u64, &str)> {
         let entry = self.find(at, generation)?;

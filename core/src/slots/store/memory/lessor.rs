@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::holders::Removed;
 use super::row::Row;
-use super::shard::{Shard, holder_of};
+use super::shard::{Shard, holder_of, shown};
 use crate::bell::Source;
 use crate::slots::key::OwnedKey;
 use crate::slots::load::Holder;
@@ -100,7 +100,15 @@ impl Lessor for Shard {
         })?
     }
 
-    fn count_leak(&self, token: Token) {
-        self.with_row(token, |row| row.ledger().counters.leaked += 1);
+    fn leak(&self, token: Token) -> Option<Holder> {
+        let now_ns = self.shared.clock.coarse_ns();
+        self.with_row(token, |row| {
+            let known = row.holders.known(token.entry, token.generation);
+            let holder = known.map(|(since_ns, label)| shown(row, token, since_ns, label, now_ns));
+            if holder.is_some() {
+                row.ledger().counters.leaked += 1;
+            }
+            holder
+        })?
     }
 }

@@ -305,12 +305,17 @@ fn add_holder(
 /// Who holds a unit; `None` if it is not held.
 pub(super) fn holder_of(row: &Row, token: Token, now_ns: u64) -> Option<Holder> {
     let (since_ns, label) = row.holders.held(token.entry, token.generation)?;
-    Some(Holder {
+    Some(shown(row, token, since_ns, label, now_ns))
+}
+
+/// A holder, as lists and sinks show it.
+pub(super) fn shown(row: &Row, token: Token, since_ns: u64, label: &str, now_ns: u64) -> Holder {
+    Holder {
         id: holder_id(token.entry, token.generation),
         key: row.key().into(),
         label: label.into(),
         age: Duration::from_nanos(now_ns.saturating_sub(since_ns)),
-    })
+    }
 }
 
 /// The number by which a holder is named: its place and generation.
