@@ -106,6 +106,17 @@ fn s9_what_a_forgotten_key_counted_goes_to_its_scope() {
     assert_eq!(pool.scope_stats("account").counters, Counters::default());
 }
 
+/// However long nobody came: times of idle keys are kept in few bits.
+#[test]
+fn s9_idle_keys_are_forgotten_after_a_weekend() {
+    for hours in [39, 40, 60, 77] {
+        let (pool, driver) = pool();
+        drop(pool.try_acquire(&user("idle", 1), "").unwrap());
+        driver.advance(s(hours * 3_600));
+        assert_eq!(pool.known_keys(), 0, "after {hours} hours");
+    }
+}
+
 #[test]
 fn s9_idle_keys_are_forgotten_after_five_minutes_others_never() {
     let (pool, driver) = pool();

@@ -23,6 +23,8 @@ const WEIGHT: i64 = 8;
 const MEAN_NS: u64 = 10_000;
 /// Idle times are kept in parts of 65.5 µs, as a power of two of nanoseconds.
 const IDLE_SHIFT: u32 = 16;
+/// By so many parts, a minute, may one thread's clock be behind another's.
+const IDLE_AHEAD: u32 = 1 << 20;
 
 /// A key. Each try and each release writes to one cache line of it, as long as one holds: the tally and the beginning of
 /// the holders.
@@ -268,12 +270,15 @@ impl Row {
         self.tally.is_idle
     }
 
-    /// For how long it has been idle, at least, and at most 131 µs longer. After 39 hours it begins anew. A thread that
-    /// read the clock before the one that made it idle finds that it just became so.
+    /// For how long it has been idle, at least, and at most 131 µs longer. After 78 hours it begins anew. A thread that
+    /// read the clock up to a minute before the one that made it idle finds that it just became so.
     pub(super) fn idle_ns(&self, now_ns: u64) -> u64 {
         let now = (now_ns >> IDLE_SHIFT) as u32;
-        let parts = now.wrapping_sub(self.tally.idle_since).cast_signed();
-        u64::from(parts.saturating_sub(1).max(0).cast_unsigned()) << IDLE_SHIFT
+        let parts = now.wrapping_sub(self.tally.idle_since);
+        if parts > u32::MAX - IDLE_AHEAD {
+            return 0;
+        }
+        u64::from(parts.saturating_sub(1)) << IDLE_SHIFT
     }
 
     /// Whether it is on the list of idle rows. Some rows in use are: see [`super::table`].
