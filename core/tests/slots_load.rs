@@ -45,6 +45,18 @@ fn s7_without_jitter_the_sequence_is_exact() {
     assert_eq!(delays(other, 4), [ms(400), ms(600), ms(900), ms(1_000)]);
 }
 
+/// As long as a time can be: none overflows.
+#[test]
+fn s7_the_longest_delays() {
+    let near = Duration::MAX.div_f64(Backoff::FACTOR) - Duration::from_nanos(1);
+    for first in [near, near - s(1_000), Duration::MAX / 2, Duration::MAX] {
+        let backoff = Backoff::exact().between(first, Duration::MAX).unwrap();
+        let found = delays(backoff, 4);
+        assert_eq!(found.first(), Some(&first));
+        assert_eq!(found.last(), Some(&Duration::MAX));
+    }
+}
+
 #[test]
 fn s7_a_seed_gives_the_same_delays_and_no_seed_others() {
     assert_eq!(

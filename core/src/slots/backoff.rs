@@ -91,7 +91,8 @@ impl Backoff {
         self.base = if base >= self.cap.div_f64(Self::FACTOR) {
             self.cap
         } else {
-            base.mul_f64(Self::FACTOR)
+            let longer = base.as_secs_f64() * Self::FACTOR;
+            Duration::try_from_secs_f64(longer).map_or(self.cap, |longer| longer.min(self.cap))
         };
         let Some(state) = &mut self.random else {
             return base;
