@@ -81,7 +81,7 @@ impl SlotPool {
         self.core.store.holders(Some(key), Duration::ZERO)
     }
 
-    /// Who has held a slot of any key for longer than `age`: suspects. It frees nothing.
+    /// Who has held a slot of any key for `age` or longer: suspects. It frees nothing.
     pub fn held_longer_than(&self, age: Duration) -> Reply<Vec<Holder>> {
         if let Err(error) = self.check_fork() {
             return Reply::here(Err(error));
