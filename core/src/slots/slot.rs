@@ -124,8 +124,11 @@ impl Slot {
     /// Moves what `other` holds to this slot: both are then released by one call, and `other` is left empty. What is
     /// joined to a slot that was released is released too, so a release may race it.
     ///
-    /// [`ErrorKind::InvalidArgument`] if that were more than 8 keys; then nothing is moved.
+    /// [`ErrorKind::InvalidArgument`] if that were more than 8 keys, [`ErrorKind::Forked`] if either is a parent's; then
+    /// nothing is moved.
     pub fn join(&self, other: &mut Self) -> Result<()> {
+        self.generation.check()?;
+        other.generation.check()?;
         if self.grants().count() + other.grants().count() > MAX_KEYS {
             return Err(Error::fixed(
                 ErrorKind::InvalidArgument,
@@ -241,9 +244,12 @@ impl Slot {
     }
 
     /// Waits until the slot is lost, and says why, or until it is released, which is `None`. One wait at a time: the
-    /// latest poll is the one that is woken.
+    /// latest poll is the one that is woken. In a forked child it is `None` at once.
     pub async fn until_lost(&self) -> Option<LostReason> {
         poll_fn(|cx| {
+            if !self.is_here() {
+                return Poll::Ready(None);
+            }
             self.watch().wait_as_task(cx.waker());
             match self.end_of_watch() {
                 Some(end) => Poll::Ready(end),

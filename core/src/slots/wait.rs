@@ -326,7 +326,10 @@ impl fmt::Debug for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Wait");
         match &self.inner {
-            Inner::Open(core) => shown.field("phase", &core.phase_name()),
+            Inner::Open(core) if self.generation.is_current() => {
+                shown.field("phase", &core.phase_name())
+            }
+            Inner::Open(_) => shown.field("phase", &"forked"),
             Inner::Decided(..) => shown.field("phase", &"decided"),
         };
         shown.finish_non_exhaustive()
