@@ -338,6 +338,23 @@ fn loom_a_loss_wakes_who_watches() {
     });
 }
 
+/// Who sleeps on the source that another thread is making is woken by a release.
+///
+/// Catches: a `watch` that does not look whether there was a release while it was made.
+#[test]
+fn loom_a_release_meets_two_who_watch() {
+    check(3, || {
+        let (pool, _) = pool();
+        let slot = Arc::new(take(&pool, USER));
+        let (watched, released) = (slot.clone(), slot.clone());
+        let watcher = thread::spawn(move || drop(watched.watch().clone()));
+        let releaser = thread::spawn(move || released.release());
+        assert_eq!(slot.wait_lost(None).unwrap(), None);
+        watcher.join().unwrap();
+        assert_eq!(releaser.join().unwrap(), Released::Released);
+    });
+}
+
 /// Double releases: one is told that it did it.
 ///
 /// Catches: a `remove` that does not compare generations.

@@ -168,9 +168,8 @@ impl Slot {
         if !self.is_here() {
             return Vec::new();
         }
-        self.grants()
-            .filter_map(|grant| grant.lessor.key(grant.token))
-            .collect()
+        let key = |grant: &Grant| grant.lessor.key(grant.token);
+        self.grants().filter_map(key).collect()
     }
 
     /// Its entries in the lists of holders: label, age, key. Without those it holds no more.
@@ -179,9 +178,8 @@ impl Slot {
         if !self.is_here() {
             return Vec::new();
         }
-        self.grants()
-            .filter_map(|grant| grant.lessor.holder(grant.token))
-            .collect()
+        let holder = |grant: &Grant| grant.lessor.holder(grant.token);
+        self.grants().filter_map(holder).collect()
     }
 
     /// Why it was lost, or a part of it; `None` while it is not.
@@ -190,20 +188,23 @@ impl Slot {
         if !self.is_here() {
             return None;
         }
-        self.grants()
-            .find_map(|grant| grant.lessor.lost(grant.token))
+        let mut grants = self.grants();
+        grants.find_map(|grant| grant.lessor.lost(grant.token))
     }
 
     /// The source that is woken by a loss and by a release.
-    fn watch(&self) -> &Arc<Source> {
+    pub(super) fn watch(&self) -> &Arc<Source> {
         let mut is_new = false;
         let source = self.watch.get_or_init(|| {
             is_new = true;
             Source::new()
         });
         if is_new {
-            self.state.fetch_or(WATCHED, Ordering::AcqRel);
+            let before = self.state.fetch_or(WATCHED, Ordering::AcqRel);
             self.watch_by(source);
+            if before & RELEASED != 0 {
+                source.wake_now(); // the release saw nobody; who found the source meanwhile may sleep on it
+            }
         }
         source
     }
@@ -295,9 +296,9 @@ impl Slot {
                 return Ok(end);
             }
             if deadline.has_passed(clock) || source.park(deadline.instant()) == Parked::TimedOut {
-                return self.end_of_watch().ok_or_else(|| {
-                    Error::fixed(ErrorKind::Timeout, "slot", "it was not lost in that time")
-                });
+                let late =
+                    || Error::fixed(ErrorKind::Timeout, "slot", "it was not lost in that time");
+                return self.end_of_watch().ok_or_else(late);
             }
         }
     }
@@ -309,14 +310,10 @@ impl Slot {
         if !self.is_here() || self.is_released() {
             return;
         }
-        let Some(shared) = self
-            .grants()
-            .next()
-            .map(|grant| grant.lessor.shared().clone())
-        else {
-            return;
-        };
-        shared.leak(LeakNode::new(self));
+        let first = self.grants().next();
+        if let Some(shared) = first.map(|grant| grant.lessor.shared().clone()) {
+            shared.leak(LeakNode::new(self));
+        }
     }
 }
 
