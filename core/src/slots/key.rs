@@ -12,7 +12,8 @@ pub const MAX_NAME: usize = 255;
 /// Any UTF-8 text of 1 to 255 bytes will do for either; no byte has a meaning (`:`, `{}` and NUL included).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key<'a> {
-    /// What sort of thing is limited. A slot holds at most one key of a scope.
+    /// What sort of thing is limited. A slot holds at most one key of a scope. Sorts are few, and fixed by the host: what a
+    /// scope's keys counted is kept for good, also when its keys are forgotten. What comes from outside is an id.
     pub scope: &'a str,
     /// Which one. May be a secret (an API key): no error and no `Debug` text shows it.
     pub id: &'a str,
