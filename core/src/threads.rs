@@ -21,11 +21,11 @@ pub(crate) fn spawn(_name: &'static str, run: impl FnOnce() + Send + 'static) ->
 /// [`ErrorKind::System`] if it cannot be started; then `run` was dropped.
 #[cfg(not(loom))]
 pub(crate) fn spawn(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<()> {
-    let quiet = move || {
-        block_signals();
-        run();
-    };
-    match Builder::new().name(name.to_owned()).spawn(quiet) {
+    // It begins with the mask of the thread that starts it: so there is no moment in which it could take a signal.
+    let mask = block_signals();
+    let spawned = Builder::new().name(name.to_owned()).spawn(run);
+    mask.inspect(restore_signals);
+    match spawned {
         Ok(_detached) => Ok(()),
         Err(refused) => Err(Error::new(
             ErrorKind::System,
@@ -35,20 +35,30 @@ pub(crate) fn spawn(name: &'static str, run: impl FnOnce() + Send + 'static) -> 
     }
 }
 
-/// Keeps the host's signals off the calling thread: a guest's thread must not be the one that
-/// a SIGTERM or SIGCHLD interrupts in place of the host's. Faults stay deliverable.
+/// Keeps the host's signals off the calling thread, and what it starts: a guest's thread must not be the one that a
+/// SIGTERM or SIGCHLD interrupts in place of the host's. Faults stay deliverable. The mask before, if it was changed.
 #[cfg(not(loom))]
-fn block_signals() {
-    // SAFETY: `set` is initialised by sigfillset before any other use, and every call only reads or
-    // writes it, or the mask of this thread.
+fn block_signals() -> Option<libc::sigset_t> {
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `set` is initialised by sigfillset before any other use, `before` by pthread_sigmask before it is read, and
+    // every call only reads or writes them, or the mask of this thread.
     unsafe {
-        let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
         if libc::sigfillset(set.as_mut_ptr()) != 0 {
-            return;
+            return None;
         }
         for fault in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL] {
             libc::sigdelset(set.as_mut_ptr(), fault);
         }
-        libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
+        let changed =
+            libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr()) == 0;
+        changed.then(|| before.assume_init())
     }
+}
+
+/// Gives the calling thread the mask back that it had.
+#[cfg(not(loom))]
+fn restore_signals(mask: &libc::sigset_t) {
+    // SAFETY: it only reads the mask, which pthread_sigmask wrote.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mask, std::ptr::null_mut()) };
 }
