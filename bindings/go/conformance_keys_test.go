@@ -111,7 +111,7 @@ func refusalAsJSON(err error) map[string]any {
 func loadAsJSON(load Load) any {
 	all := map[string]any{
 		"in_use": load.InUse, "waiting": load.Waiting, "limit": limitAsJSON(load.Limit), "rate": load.Rate,
-		"is_closed": load.IsClosed, "has_room": load.HasRoom, "oldest_wait_ms": nil, "oldest_hold_ms": nil,
+		"lapsed": load.Lapsed, "is_closed": load.IsClosed, "has_room": load.HasRoom, "oldest_wait_ms": nil, "oldest_hold_ms": nil,
 	}
 	if load.Waiting > 0 {
 		all["oldest_wait_ms"] = load.OldestWait.Milliseconds()

@@ -64,12 +64,13 @@ func runPoolCase(t *testing.T, c testCase) {
 
 // isForLine says whether a case can be run on a store behind a line: not what is about the memory store's own rows, or
 // about what is known before anything was answered.
-func isForLine(c testCase) bool { return lineSkips[c.name()] == "" }
+func isForLine(c testCase) bool { return lineSkips[c.name()] == "" && c["memory_only"] == nil }
 
 func (s *poolScript) begin(c testCase) {
 	f := fieldsOf(map[string]any(c))
 	f.needText("name")
 	f.get("about")
+	f.get("memory_only")
 	f.texts("from")
 	f.needList("steps")
 	how := f.object("pool")

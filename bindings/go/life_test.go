@@ -83,8 +83,9 @@ func TestCounts_are_level_after_10000_rounds(t *testing.T) {
 	for range rounds {
 		round()
 	}
-	// The Go runtime keeps a few threads more once it needed them.
-	most := level{before.goroutines + 2, before.threads + 8, before.descriptors + 2}
+	// The Go runtime keeps threads once it needed them, the more the busier the machine is. One that leaked would come
+	// ten thousand times.
+	most := level{before.goroutines + 2, before.threads + 64, before.descriptors + 2}
 	if after := settled(t, most); after.goroutines > most.goroutines || after.threads > most.threads || after.descriptors > most.descriptors {
 		t.Fatalf("before %+v, after %+v", before, after)
 	}

@@ -95,6 +95,8 @@ type Load struct {
 	InUse int
 	// Waiting counts waiters in its queue.
 	Waiting int
+	// Lapsed counts those of them whose offer lapsed: each gets no other until its owner looks, and keeps nobody out.
+	Lapsed int
 	// Limit is [NotGiven] for a key that has none yet.
 	Limit Limit
 	// Rate is (in use + waiting) * 100 / limit, which may pass 100; 0 without a limit, or with limit 0.
@@ -125,7 +127,7 @@ func (p *Pool) Load(ctx context.Context, keys ...Key) ([]Load, error) {
 		loads[at] = Load{
 			InUse: int(native.in_use), Waiting: int(native.waiting), Limit: Limit(native.limit), Rate: uint64(native.rate),
 			OldestWait: nanos(native.oldest_wait_ns), OldestHold: nanos(native.oldest_hold_ns),
-			IsClosed: native.closed == 1, HasRoom: native.has_room == 1,
+			Lapsed: int(native.lapsed), IsClosed: native.closed == 1, HasRoom: native.has_room == 1,
 		}
 	}
 	return loads, nil
