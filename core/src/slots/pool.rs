@@ -122,6 +122,18 @@ impl SlotPool {
     /// [`Outcome::StoreUnavailable`], [`Outcome::Invalid`].
     #[inline]
     pub fn try_acquire(&self, asks: &[Ask<'_>], label: &str) -> Result<Slot, Refusal> {
+        // The common call by itself: what `try_now` answers is large to hand on.
+        if let ([ask], Some(memory)) = (asks, &self.core.memory) {
+            self.check(asks, label)?;
+            self.core.shared.reap_leaks();
+            return match memory.try_one(ask, label, true) {
+                Ok(grant) => {
+                    self.tell_granted(asks, label);
+                    Ok(self.slot(Grants::one(grant)))
+                }
+                Err(refused) => Err(self.refusal(asks, label, *refused)),
+            };
+        }
         match self.try_now(asks, label, true)? {
             Ok(Some(slot)) => {
                 self.tell_granted(asks, label);
