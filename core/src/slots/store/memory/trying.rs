@@ -22,6 +22,18 @@ impl MemoryStore {
         label: &str,
         is_final: bool,
     ) -> Result<Grant, Box<Refused>> {
+        self.try_once(ask, label, is_final, true)
+    }
+
+    /// `anew`: if the call has raised the limit, it is tried again after those who wait.
+    #[inline]
+    fn try_once(
+        &self,
+        ask: &Ask<'_>,
+        label: &str,
+        is_final: bool,
+        anew: bool,
+    ) -> Result<Grant, Box<Refused>> {
         let extra = Extra::of_label(label);
         let now_ns = self.shared.clock.coarse_ns();
         let spot = self.spot(&ask.key);
@@ -32,9 +44,9 @@ impl MemoryStore {
         let at = state.table.find_or_add(spot.hash, &ask.key);
         match state.admit_and_take(at, ask, &self.shared, now_ns, extra) {
             Ok(token) => Ok(Grant { lessor, token }),
-            Err(Outcome::Busy) if self.has_unoffered(&state, at) => {
+            Err(Outcome::Busy) if anew && self.has_unoffered(&state, at) => {
                 shard.hand_over(state, at);
-                self.try_behind(ask, label, is_final)
+                self.try_once(ask, label, is_final, false)
             }
             Err(outcome) => Err(Box::new(self.refuse(shard, state, at, outcome, is_final))),
         }
@@ -44,26 +56,6 @@ impl MemoryStore {
     pub(super) fn has_unoffered(&self, state: &ShardState, at: u32) -> bool {
         let row = state.table.get(at);
         row.is_some_and(|row| row.is_awaited() && row.has_room(self.shared.processes))
-    }
-
-    /// A try again, after those who waited were offered what they could be.
-    #[cold]
-    fn try_behind(
-        &self,
-        ask: &Ask<'_>,
-        label: &str,
-        is_final: bool,
-    ) -> Result<Grant, Box<Refused>> {
-        let extra = Extra::of_label(label);
-        let now_ns = self.shared.clock.coarse_ns();
-        let spot = self.spot(&ask.key);
-        let shard = self.shard(spot.shard);
-        let mut state = shard.lock();
-        let at = state.table.find_or_add(spot.hash, &ask.key);
-        match state.admit_and_take(at, ask, &self.shared, now_ns, extra) {
-            Ok(token) => Ok(shard.grant(token)),
-            Err(outcome) => Err(Box::new(self.refuse(shard, state, at, outcome, is_final))),
-        }
     }
 
     /// A refusal by the row `at`, whose limit the call may have raised: whoever waits there is offered what is free.
