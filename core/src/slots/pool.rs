@@ -155,8 +155,10 @@ impl SlotPool {
     #[inline]
     fn tell_granted(&self, asks: &[Ask<'_>], label: &str) {
         if self.core.shared.tells(PoolEventKind::Granted) {
+            let keys: ArrayVec<Key<'_>, MAX_KEYS> =
+                self.in_order(asks).iter().map(|ask| ask.key).collect();
             self.core.shared.tell(&PoolEvent::Granted {
-                keys: &self.keys_in_order(asks),
+                keys: &keys,
                 label,
                 waited: Duration::ZERO,
                 pings: 0,
@@ -174,10 +176,10 @@ impl SlotPool {
         refusal
     }
 
-    fn keys_in_order<'a>(&self, asks: &[Ask<'a>]) -> ArrayVec<Key<'a>, MAX_KEYS> {
+    fn in_order<'a>(&self, asks: &[Ask<'a>]) -> ArrayVec<Ask<'a>, MAX_KEYS> {
         let mut sorted: ArrayVec<Ask<'a>, MAX_KEYS> = asks.iter().copied().collect();
         self.core.ranks.sort(&mut sorted, |ask| *ask);
-        sorted.iter().map(|ask| ask.key).collect()
+        sorted
     }
 
     /// The try that a call begins with. `None` if the store cannot tell at once. The outer refusal is of a call that is
@@ -197,21 +199,11 @@ impl SlotPool {
                 Err(refused) => Ok(Err(*refused)),
             };
         }
-        let answer = if let [_] = asks {
-            self.core.store.try_all(&TryAll {
-                asks,
-                label,
-                is_final,
-            })
-        } else {
-            let mut sorted: ArrayVec<Ask<'_>, MAX_KEYS> = asks.iter().copied().collect();
-            self.core.ranks.sort(&mut sorted, |ask| *ask);
-            self.core.store.try_all(&TryAll {
-                asks: &sorted,
-                label,
-                is_final,
-            })
-        };
+        let answer = self.core.store.try_all(&TryAll {
+            asks: &self.in_order(asks),
+            label,
+            is_final,
+        });
         Ok(answer
             .transpose()
             .map(|grants| grants.map(|grants| self.slot(grants))))
