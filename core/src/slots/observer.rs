@@ -1,6 +1,5 @@
 //! Who hears what happens to waits and slots.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,14 +135,5 @@ impl Observation {
 
     pub(super) fn tell(&self, event: &PoolEvent<'_>) {
         self.observer.observe(event);
-    }
-}
-
-impl fmt::Debug for Observation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wanted = PoolEventKind::ALL.into_iter();
-        f.debug_set()
-            .entries(wanted.filter(|kind| self.wants(*kind)))
-            .finish()
     }
 }

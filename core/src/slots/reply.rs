@@ -115,7 +115,8 @@ impl<T: Unpin> Future for Reply<T> {
     }
 }
 
-fn late() -> Error {
+/// A store did not answer in time.
+pub(super) fn late() -> Error {
     Error::fixed(
         ErrorKind::Timeout,
         "store",

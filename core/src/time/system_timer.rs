@@ -8,7 +8,6 @@
 //! How: a queue under a lock, and a condition that the thread sleeps on. It says under the lock until
 //! when it sleeps, so that setting and cancelling wake it only if it would sleep too long.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use super::clock::read;
 use super::queue::{Key, Queue};
 use crate::error::Result;
 use crate::fork::Generation;
+use crate::guarded::guarded;
 use crate::sync::{Condvar, Mutex};
 use crate::threads;
 
@@ -97,7 +97,7 @@ impl Service {
     fn serve(&self) {
         while let Some(waker) = self.next_due() {
             // A waker is somebody else's code; one that panics must not take the other timers with it.
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            let _ = guarded(|| waker.wake());
         }
     }
 

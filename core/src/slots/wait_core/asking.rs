@@ -86,8 +86,7 @@ impl WaitCore {
     /// Whether a ticket is waited on, or was granted.
     fn knows(&self, ticket: u64) -> bool {
         let state = self.state.lock();
-        let is_current = state.ticket.as_ref().is_some_and(|own| own.id() == ticket);
-        is_current || state.granted.contains(&ticket)
+        state.is_current(ticket) || state.granted.contains(&ticket)
     }
 
     /// Until when a store that is asked now is to answer. One that answers before it returns has no such time, however
@@ -106,7 +105,7 @@ impl WaitCore {
         if state.granted.contains(&ticket) {
             return false; // said before, or overtaken by the grant
         }
-        let is_current = state.ticket.as_ref().is_some_and(|own| own.id() == ticket);
+        let is_current = state.is_current(ticket);
         let now_ns = self.now_ns();
         match (&state.phase, answer) {
             (

@@ -8,7 +8,7 @@ use crate::slots::agenda::{Class, Entry};
 use crate::slots::ask::MAX_KEYS;
 use crate::slots::backoff::Backoff;
 use crate::slots::outcome::Refusal;
-use crate::slots::store::{Grant, Grants};
+use crate::slots::store::{Grant, Grants, Ticket};
 use crate::slots::ticket::StageTicket;
 
 pub(super) struct State {
@@ -80,6 +80,11 @@ impl State {
     pub(super) fn ask_again_after(&mut self, now_ns: u64) {
         let delay_ns = u64::try_from(self.backoff.next_delay().as_nanos()).unwrap_or(u64::MAX);
         self.poll_ns = now_ns.saturating_add(delay_ns);
+    }
+
+    /// Whether it is this ticket that is asked for now.
+    pub(super) fn is_current(&self, ticket: u64) -> bool {
+        self.ticket.as_ref().is_some_and(|own| own.id() == ticket)
     }
 
     /// Whether some keys are held, and not all.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::ending::End;
 use super::state::{Phase, Ping, State};
 use super::{WaitCore, lapse_at};
-use crate::error::{Error, ErrorKind};
 use crate::slots::agenda::{Due, Entry};
 use crate::slots::outcome::Outcome;
+use crate::slots::reply::late;
 use crate::slots::step::Step;
 use crate::slots::store::{Grant, Ticket};
 use crate::sync::MutexGuard;
@@ -16,7 +16,7 @@ impl WaitCore {
     /// An offer, under the store's lock. `false` if nobody waits for it.
     pub(in crate::slots) fn offer(&self, ticket: u64, grant: &Grant) -> bool {
         let mut state = self.state.lock();
-        let is_current = state.ticket.as_ref().is_some_and(|own| own.id() == ticket);
+        let is_current = state.is_current(ticket);
         if !is_current || !matches!(state.phase, Phase::Asking(_) | Phase::Queued) {
             return false;
         }
@@ -31,7 +31,7 @@ impl WaitCore {
     /// The store wants an offer back, under its lock. `false` if it was taken, or is not there.
     pub(in crate::slots) fn take_back(&self, ticket: u64, grant: &Grant) -> bool {
         let mut state = self.state.lock();
-        let is_current = state.ticket.as_ref().is_some_and(|own| own.id() == ticket);
+        let is_current = state.is_current(ticket);
         match &state.phase {
             Phase::Offered(offered, _) if is_current && offered.is(grant) => {
                 state.phase = Phase::Lapsed;
@@ -144,7 +144,7 @@ impl Due for WaitCore {
                 self.end(state, End::of(Outcome::TimedOut));
             }
             Phase::Asking(answer_ns) | Phase::Claiming(_, answer_ns) if now_ns >= *answer_ns => {
-                self.end(state, End::failed(no_answer()));
+                self.end(state, End::failed(late()));
             }
             Phase::Queued
                 if matches!(state.ping, Ping::DueAt(due_ns) if due_ns <= now_ns)
@@ -161,12 +161,4 @@ impl Due for WaitCore {
             _ => self.put_on_agenda(&mut state), // armed anew by whoever fires
         }
     }
-}
-
-fn no_answer() -> Error {
-    Error::fixed(
-        ErrorKind::Timeout,
-        "store",
-        "the store did not answer in time",
-    )
 }
