@@ -172,6 +172,7 @@ int main(void) {
     aborted();
     races();
     OK(reqbus_bus_free(&bus));
+    threads_end();
     puts("audience: ok");
     return 0;
 }

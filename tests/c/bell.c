@@ -184,6 +184,7 @@ static void many_subscriptions(void) {
 int main(void) {
     rules();
     many_subscriptions();
+    threads_end();
     puts("bell: ok");
     return 0;
 }

@@ -88,6 +88,7 @@ int main(void) {
     for (uint32_t overflow = 0; overflow < 3; overflow++)
         for (int way = 0; way < WAYS; way++) one(overflow, way);
     many();
+    threads_end();
     puts("close_wakes: ok");
     return 0;
 }

@@ -254,6 +254,7 @@ int main(void) {
     free(l.buffer);
     reqbus_batch_free(&batch);
     CHECK(cases_run > 40);
+    threads_end();
     printf("conformance: ok, %u cases, %u skipped for want of a test clock\n", cases_run, cases_skipped);
     return 0;
 }

@@ -1,7 +1,6 @@
 /* The runner by example: callbacks that check, fail, hang, and stop or free their own runner; starts, stops and forks. */
 #include "check.h"
 
-#include <dirent.h>
 #include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,23 +20,6 @@ typedef struct {
 
 static void until(const int *flag) {
     while (!__atomic_load_n(flag, __ATOMIC_SEQ_CST)) sched_yield();
-}
-
-static int entries(const char *path) {
-    DIR *dir = opendir(path);
-    CHECK(dir != NULL);
-    int n = 0;
-    while (readdir(dir) != NULL) n++;
-    closedir(dir);
-    return n;
-}
-
-/* Waits until only this thread is left: those of a runner end a moment after they said so. */
-static void threads_end(void) {
-    for (int tries = 0; entries("/proc/self/task") > 3; tries++) {
-        CHECK(tries < 4000);
-        sleep_ms(5);
-    }
 }
 
 static int32_t list_due(void *ctx, reqbus_due_list *list) {

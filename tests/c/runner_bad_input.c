@@ -191,7 +191,7 @@ int main(void) {
     options();
     admissions();
     runners();
-    timers_end(); /* a runner's thread, too, stays for a moment after it said that it has ended */
+    threads_end();
     puts("runner_bad_input: ok");
     return 0;
 }

@@ -255,6 +255,7 @@ int main(void) {
     CHECK(pclose(from) == 0 && done); /* cases.py went through */
     free(l.buffer);
     CHECK(cases_run > 25);
+    threads_end();
     printf("runner_conformance: ok, %u cases\n", cases_run);
     return 0;
 }

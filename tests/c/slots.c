@@ -422,7 +422,7 @@ int main(void) {
     bells();
     leaks();
     backoffs();
-    timers_end();
+    threads_end();
     puts("slots: ok");
     return 0;
 }

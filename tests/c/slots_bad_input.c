@@ -499,7 +499,7 @@ int main(void) {
     forked();
     CHECK(held_in(pool) == 0);
     OK(reqbus_pool_free(&pool));
-    timers_end();
+    threads_end();
     puts("slots_bad_input: ok");
     return 0;
 }

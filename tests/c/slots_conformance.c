@@ -174,7 +174,7 @@ static void run_all(void) {
 int main(void) {
     run_all();
     CHECK(cases_run > 100);
-    timers_end();
+    threads_end();
     printf("slots_conformance: ok, %u cases from memory, %u skipped for want of a test clock\n", cases_run, cases_skipped);
 #ifdef REQBUS_TEST_CLOCK
     CHECK(cases_skipped == 0);

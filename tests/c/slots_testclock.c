@@ -124,6 +124,7 @@ static void faulty(uint64_t seed) {
 int main(void) {
     driven();
     for (uint64_t seed = 1; seed <= 10; seed++) faulty(seed);
+    threads_end();
     puts("slots_testclock: ok");
     return 0;
 }

@@ -6,7 +6,6 @@
 
 #include "check.h"
 
-#include <dirent.h>
 
 /* A key from two literals. */
 #define KEY(scope_, id_) { (scope_), sizeof(scope_) - 1, (id_), sizeof(id_) - 1 }
@@ -78,20 +77,6 @@ static inline uint32_t position_of(const reqbus_wait *wait) {
     uint32_t position = 77;
     OK(reqbus_wait_position(wait, &position));
     return position;
-}
-
-/* Waits until the timer's thread, which stays for a moment after its last timer, is gone: memcheck counts its stack. */
-static inline void timers_end(void) {
-    for (int tries = 0; tries < 400; tries++) {
-        DIR *dir = opendir("/proc/self/task");
-        CHECK(dir != NULL);
-        int entries = 0;
-        while (readdir(dir) != NULL) entries++;
-        closedir(dir);
-        if (entries == 3) return; /* ".", ".." and this thread */
-        sleep_ms(50);
-    }
-    CHECK(!"the timer's thread has ended");
 }
 
 #endif

@@ -158,6 +158,7 @@ int main(void) {
     slots();
     checks();
     bad_input();
+    threads_end();
     puts("teller: ok");
     return 0;
 }
