@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::handle::{Boxed, Place, Stamped, borrow, free, handle};
 use crate::options::reqbus_overflow;
 use crate::panic::{guard, guard_status};
+use crate::refusal::nanos;
 use crate::sized::{defaults, sized_struct, write};
 use crate::slice::{put, required, start_of};
 use crate::status::reqbus_status::{self, REQBUS_NO_SUCH_ITEM, REQBUS_OK};
@@ -102,7 +103,7 @@ impl reqbus_consumer {
             capacity_bytes: capacity_bytes as u64,
             keys_count: consumer.filter.keys().len(),
             kinds_count: consumer.filter.kinds().len(),
-            age_ns: u64::try_from(consumer.age.as_nanos()).unwrap_or(u64::MAX),
+            age_ns: nanos(consumer.age),
             matched: stats.matched,
             delivered: stats.delivered,
             lost_full: stats.lost_full,

@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventId, NewEvent};
 use crate::fork::Generation;
 use crate::sync::{AtomicU64, Mutex, Ordering};
-use crate::time::Clock;
+use crate::time::{Clock, nanos};
 
 /// An event bus. Cheap to clone; clones are the same bus. Any thread may use it at any time.
 ///
@@ -109,7 +109,7 @@ impl Bus {
             epoch,
             generation: Generation::current(),
             resume: options.resume,
-            resume_age_ns: u64::try_from(options.resume_age.as_nanos()).unwrap_or(u64::MAX),
+            resume_age_ns: nanos(options.resume_age),
             log: Log::new(epoch, options.log_events, options.log_bytes),
             fanout: Fanout::new(),
             kinds,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 #[cfg(any(test, feature = "test-clock"))]
 use super::driven::{ClockDriver, Driven};
+use super::nanos::nanos;
 use super::timer::TimerHandle;
 use crate::error::Result;
 
@@ -84,7 +85,7 @@ impl Clock {
     /// comes, if it lies too far ahead for the line (some 500 years).
     #[inline]
     pub(crate) fn deadline_after(&self, after: Duration) -> u64 {
-        let after_ns = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+        let after_ns = nanos(after);
         self.now_ns().saturating_add(after_ns)
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::nanos::nanos;
 use super::queue::{Key, Queue};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
@@ -57,7 +58,7 @@ impl Driven {
     }
 
     fn advance(&self, by: Duration) {
-        let by_ns = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        let by_ns = nanos(by);
         let end_ns = {
             let mut timers = self.timers.lock();
             timers.goal_ns = timers.goal_ns.saturating_add(by_ns);

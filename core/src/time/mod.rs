@@ -15,6 +15,7 @@ mod clock;
 mod deadline;
 #[cfg(any(test, feature = "test-clock"))]
 mod driven;
+mod nanos;
 #[cfg(any(not(loom), test, feature = "test-clock"))]
 mod queue;
 // Time stands still in a model, and a static cannot hold a modelled lock.
@@ -28,4 +29,5 @@ pub use clock::Clock;
 pub(crate) use deadline::Deadline;
 #[cfg(any(test, feature = "test-clock"))]
 pub use driven::ClockDriver;
+pub(crate) use nanos::nanos;
 pub(crate) use timer::TimerHandle;

@@ -40,6 +40,7 @@ use super::store::Grant;
 use super::ticket::StageTicket;
 use crate::bell::Source;
 use crate::sync::Mutex;
+use crate::time::nanos;
 
 /// How long a store may take to answer before the wait ends as unavailable.
 pub(super) const ANSWER: Duration = Duration::from_secs(2);
@@ -76,8 +77,7 @@ impl WaitCore {
         let clock = &pool.shared.clock;
         let begun_ns = clock.now_ns();
         let ping_every = terms.ping_every.filter(|every| !every.is_zero());
-        let ping_every_ns =
-            ping_every.map(|every| u64::try_from(every.as_nanos()).unwrap_or(u64::MAX));
+        let ping_every_ns = ping_every.map(nanos);
         let is_try = terms.timeout.is_zero();
         Arc::new_cyclic(|this| Self {
             pool: pool.clone(),

@@ -10,6 +10,7 @@ use crate::slots::backoff::Backoff;
 use crate::slots::outcome::Refusal;
 use crate::slots::store::{Grant, Grants, Ticket};
 use crate::slots::ticket::StageTicket;
+use crate::time::nanos;
 
 pub(super) struct State {
     pub(super) phase: Phase,
@@ -78,7 +79,7 @@ impl State {
     }
 
     pub(super) fn ask_again_after(&mut self, now_ns: u64) {
-        let delay_ns = u64::try_from(self.backoff.next_delay().as_nanos()).unwrap_or(u64::MAX);
+        let delay_ns = nanos(self.backoff.next_delay());
         self.poll_ns = now_ns.saturating_add(delay_ns);
     }
 

@@ -7,6 +7,7 @@ use crate::random::next_random;
 use crate::slots::agenda::{Class, Due, Entry};
 use crate::slots::shared::Shared;
 use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::time::nanos;
 
 /// How bad the line is. Chances are out of 1,000.
 #[derive(Clone, Debug, Default)]
@@ -82,7 +83,7 @@ impl Line {
     }
 
     fn up_to(&self, longest: Duration) -> Duration {
-        let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = nanos(longest);
         Duration::from_nanos(self.draw() % nanos.saturating_add(1).max(1))
     }
 
