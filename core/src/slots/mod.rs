@@ -34,6 +34,7 @@ mod options;
 mod outcome;
 mod pool;
 mod pool_keys;
+mod pool_waits;
 mod rank;
 mod released;
 mod reply;

@@ -6,20 +6,18 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 
-use super::ask::{Ask, MAX_KEYS, OwnedAsk};
+use super::ask::{Ask, MAX_KEYS};
 use super::held_long::HeldLong;
 use super::key::Key;
 use super::limit::Limit;
 use super::observer::{PoolEvent, PoolEventKind};
 use super::options::{PoolOptions, WaitOptions};
-use super::outcome::{Outcome, Refusal};
+use super::outcome::Refusal;
 use super::rank::Ranks;
 use super::shared::Shared;
 use super::slot::Slot;
 use super::store::memory::MemoryStore;
 use super::store::{Grants, Refused, Store, TryAll};
-use super::wait::Wait;
-use super::wait_core::{Terms, WaitCore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::{AtomicBool, Ordering};
 
@@ -49,7 +47,7 @@ pub(super) struct PoolCore {
     pub(super) store: Arc<dyn Store>,
     /// The same store, if it is this process's memory: spares the common try a call through a table.
     memory: Option<Arc<MemoryStore>>,
-    ranks: Ranks,
+    pub(super) ranks: Ranks,
     /// If the pool's observer wants to hear of slots that are held for long.
     held_long: Option<Arc<HeldLong>>,
     is_closed: AtomicBool,
@@ -118,8 +116,8 @@ impl SlotPool {
     /// 255 bytes.
     ///
     /// From memory it answers at once, and does not allocate for one key that is known and no label. It blocks on a
-    /// store that answers later, for at most 2 s. Outcomes: [`Outcome::Busy`], [`Outcome::Closed`],
-    /// [`Outcome::StoreUnavailable`], [`Outcome::Invalid`].
+    /// store that answers later, for at most 2 s. Outcomes: [`super::Outcome::Busy`], [`super::Outcome::Closed`],
+    /// [`super::Outcome::StoreUnavailable`], [`super::Outcome::Invalid`].
     #[inline]
     pub fn try_acquire(&self, asks: &[Ask<'_>], label: &str) -> Result<Slot, Refusal> {
         // The common call by itself: what `try_now` answers is large to hand on.
@@ -153,7 +151,7 @@ impl SlotPool {
 
     /// Tells of a slot that was there at once.
     #[inline]
-    fn tell_granted(&self, asks: &[Ask<'_>], label: &str) {
+    pub(super) fn tell_granted(&self, asks: &[Ask<'_>], label: &str) {
         if self.core.shared.tells(PoolEventKind::Granted) {
             let keys: ArrayVec<Key<'_>, MAX_KEYS> =
                 self.in_order(asks).iter().map(|ask| ask.key).collect();
@@ -168,7 +166,7 @@ impl SlotPool {
 
     /// Tells of a refusal by the store, and makes it one.
     #[cold]
-    fn refusal(&self, asks: &[Ask<'_>], label: &str, refused: Refused) -> Refusal {
+    pub(super) fn refusal(&self, asks: &[Ask<'_>], label: &str, refused: Refused) -> Refusal {
         let refusal = Refusal::of(refused);
         if let Some(ask) = asks.iter().find(|ask| ask.key.scope == refusal.scope()) {
             self.core.shared.tell_refused(ask.key, label, &refusal);
@@ -185,7 +183,7 @@ impl SlotPool {
     /// The try that a call begins with. `None` if the store cannot tell at once. The outer refusal is of a call that is
     /// wrong.
     #[inline]
-    fn try_now(
+    pub(super) fn try_now(
         &self,
         asks: &[Ask<'_>],
         label: &str,
@@ -284,107 +282,8 @@ impl SlotPool {
         }))
     }
 
-    /// Begins to wait for a slot of every key: it is asked for at once, and has its place in the queue when this
-    /// returns (from memory). Never blocks. Keys are taken in the pool's order of scopes; what was taken is held while
-    /// the wait stands in the queue of the next.
-    ///
-    /// The wait is a future of the slot, which passes over pings; [`Wait::next`] and its like tell them.
-    pub fn wait(&self, asks: &[Ask<'_>], options: &WaitOptions<'_>) -> Wait {
-        match self.take_or_wait(asks, options) {
-            Ok(slot) => Wait::granted(slot, &self.core),
-            Err(wait) => wait,
-        }
-    }
-
-    /// As [`SlotPool::wait`], with a slot that is there at once handed out as it is: the common call then makes no wait.
-    /// From memory it does not allocate for one key that is known and no label.
-    #[inline]
-    pub fn acquire(&self, asks: &[Ask<'_>], options: &WaitOptions<'_>) -> Result<Slot, Wait> {
-        let slot = self.take_or_wait(asks, options)?;
-        self.tell_granted(asks, options.label);
-        Ok(slot)
-    }
-
-    /// [`SlotPool::acquire`], without a word of a slot that is there at once.
-    #[inline]
-    fn take_or_wait(&self, asks: &[Ask<'_>], options: &WaitOptions<'_>) -> Result<Slot, Wait> {
-        if let Err(error) = options.check() {
-            let refusal = Refusal::invalid("", error);
-            return Err(Wait::refused(refusal, self.core.shared.generation));
-        }
-        match self.try_now(asks, options.label, options.is_try()) {
-            Err(invalid) => Err(Wait::refused(invalid, self.core.shared.generation)),
-            Ok(Ok(Some(slot))) => Ok(slot),
-            Ok(Ok(None)) => Err(self.begin(asks, options)),
-            Ok(Err(refused)) => Err(self.not_at_once(asks, options, refused)),
-        }
-    }
-
-    /// What becomes of a call whose first try was refused.
-    #[cold]
-    fn not_at_once(&self, asks: &[Ask<'_>], options: &WaitOptions<'_>, refused: Refused) -> Wait {
-        if !options.is_try() && refused.outcome == Outcome::Busy {
-            return self.begin(asks, options);
-        }
-        let refusal = self.refusal(asks, options.label, refused);
-        if !options.is_try() {
-            self.count(&refusal, asks);
-        }
-        Wait::refused(refusal, self.core.shared.generation)
-    }
-
-    /// A refusal that no store has counted, because it was not known to be final.
-    fn count(&self, refusal: &Refusal, asks: &[Ask<'_>]) {
-        let ask = asks.iter().find(|ask| ask.key.scope == refusal.scope());
-        if let Some(ask) = ask {
-            let note = super::store::Note::Ended(refusal.outcome());
-            self.core.store.note(ask.key, note);
-        }
-    }
-
-    fn begin(&self, asks: &[Ask<'_>], options: &WaitOptions<'_>) -> Wait {
-        let mut sorted: Box<[OwnedAsk]> = asks.iter().map(OwnedAsk::from).collect();
-        self.core.ranks.sort(&mut sorted, OwnedAsk::as_ask);
-        let terms = Terms {
-            label: options.label,
-            max_waiting: options.max_waiting,
-            timeout: options.timeout,
-            ping_every: options.ping_every,
-        };
-        let core = WaitCore::new(&self.core, sorted, &terms);
-        core.start();
-        if !options.is_try() {
-            core.tell_begun();
-        }
-        Wait::open(core, self.core.shared.generation)
-    }
-
-    /// As [`SlotPool::wait`], for further keys on top of a slot that is held: each must come after all of its scopes, or
-    /// it is [`Outcome::Invalid`], because two requests could wait for each other. The new slot is one of its own;
-    /// [`Slot::join`] makes them one.
-    pub fn wait_on_top(&self, slot: &Slot, asks: &[Ask<'_>], options: &WaitOptions<'_>) -> Wait {
-        for held in slot.keys() {
-            for ask in asks {
-                let order = self
-                    .core
-                    .ranks
-                    .compare_scopes(held.as_key().scope, ask.key.scope);
-                if order != std::cmp::Ordering::Less {
-                    let error = Error::fixed(
-                        ErrorKind::InvalidArgument,
-                        "scope",
-                        "it comes before, or is, a scope that the slot holds; release that first",
-                    );
-                    let refusal = Refusal::invalid("", error);
-                    return Wait::refused(refusal, self.core.shared.generation);
-                }
-            }
-        }
-        self.wait(asks, options)
-    }
-
-    /// Closes the pool: who waits is refused as [`Outcome::Closed`], and so is every newcomer. Slots that are out stay
-    /// valid. Idempotent.
+    /// Closes the pool: who waits is refused as [`super::Outcome::Closed`], and so is every newcomer. Slots that are out
+    /// stay valid. Idempotent.
     pub fn close(&self) {
         self.core.close();
     }
