@@ -3,21 +3,21 @@
 #![cfg(not(loom))]
 
 mod common;
+#[path = "bus_async/ends.rs"]
+mod ends;
+#[path = "bus_async/joins.rs"]
+mod joins;
 
 use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use std::time::Duration;
 
 use common::{ALL, Flag, POLICIES, Watchdog, everywhere, plain_bus, publish, publish_n, subscribe};
-use reqbus_core::bus::{Batch, BusOptions, Limits, SubscribeOptions};
-use reqbus_core::time::Clock;
+use reqbus_core::bus::{Batch, Limits, SubscribeOptions};
 use reqbus_core::wire::Form;
-use reqbus_core::{Bell, ErrorKind, NewEvent, Subscription};
-use smol::stream::StreamExt;
+use reqbus_core::{Bell, ErrorKind, NewEvent};
 
 /// Lets other tasks of any runtime run, once.
 async fn step_aside() {
@@ -143,178 +143,6 @@ fn a_task_that_moves_is_woken_where_it_is() {
 }
 
 #[test]
-fn b2_a_recv_that_is_dropped_has_taken_nothing() {
-    for policy in POLICIES {
-        let bus = plain_bus();
-        let sub = subscribe(&bus, policy);
-        let wakes = Arc::<Wakes>::default();
-        let mut batch = Batch::new();
-        for round in 1..=20 {
-            let mut recv = sub.recv(&mut batch, ALL);
-            assert!(poll(&mut recv, &wakes).is_pending());
-            publish_n(&bus, 3);
-            // Woken, and dropped before it looks.
-            drop(recv);
-            assert_eq!(wakes.count(), round);
-            assert_eq!(sub.stats().pending, 3);
-            assert_eq!(sub.try_recv(&mut batch, ALL).unwrap(), 3);
-            assert_eq!(sub.stats().delivered, 3 * round as u64);
-        }
-    }
-}
-
-/// A dropped wait leaves nothing that swallows the wake of the next one.
-#[test]
-fn a_wait_after_a_dropped_wait_is_woken() {
-    for policy in POLICIES {
-        let bus = plain_bus();
-        let sub = subscribe(&bus, policy);
-        let (first, second) = (Arc::<Wakes>::default(), Arc::<Wakes>::default());
-        let mut batch = Batch::new();
-        let mut recv = sub.recv(&mut batch, ALL);
-        assert!(poll(&mut recv, &first).is_pending());
-        drop(recv);
-        let mut recv = sub.recv(&mut batch, ALL);
-        assert!(poll(&mut recv, &second).is_pending());
-        publish(&bus);
-        assert_eq!((first.count(), second.count()), (0, 1));
-    }
-}
-
-#[test]
-fn b2_select_against_a_timer_loses_nothing() {
-    let _watchdog = Watchdog::new("select");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .worker_threads(2)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        for policy in POLICIES {
-            let bus = plain_bus();
-            let sub = subscribe(&bus, policy);
-            let theirs = bus.clone();
-            let publisher = tokio::spawn(async move {
-                for round in 0..2_000 {
-                    publish(&theirs);
-                    if round % 10 == 0 {
-                        tokio::task::yield_now().await;
-                    }
-                }
-                theirs.close();
-            });
-            let mut batch = Batch::new();
-            let mut ledger = common::Ledger::default();
-            loop {
-                let answer = tokio::select! {
-                    biased;
-                    () = step_aside() => continue_or(&sub, &mut batch),
-                    answer = sub.recv(&mut batch, Limits::default()) => answer.map(Some),
-                };
-                match answer {
-                    Ok(Some(_)) => ledger.take(&batch),
-                    Ok(None) => tokio::task::yield_now().await,
-                    Err(error) => {
-                        assert_eq!(error.kind(), ErrorKind::Closed);
-                        break;
-                    }
-                }
-            }
-            publisher.await.unwrap();
-            ledger.assert_matches(&sub.stats());
-            assert_eq!(sub.stats().matched, 2_000);
-        }
-    });
-}
-
-/// The other branch won: nothing was taken, and a try finds what is there.
-fn continue_or(sub: &Subscription, batch: &mut Batch) -> reqbus_core::error::Result<Option<usize>> {
-    match sub.try_recv(batch, Limits::default()) {
-        Ok(0) => Ok(None),
-        answer => answer.map(Some),
-    }
-}
-
-#[test]
-fn a_second_wait_is_busy_and_takes_nothing() {
-    let _watchdog = Watchdog::new("busy");
-    for policy in POLICIES {
-        let bus = plain_bus();
-        let sub = subscribe(&bus, policy);
-        let wakes = Arc::<Wakes>::default();
-        let (mut batch, mut other) = (Batch::new(), Batch::new());
-        let mut recv = sub.recv(&mut batch, ALL);
-        assert!(poll(&mut recv, &wakes).is_pending());
-        let mut second = sub.recv(&mut other, ALL);
-        let Poll::Ready(answer) = poll(&mut second, &wakes) else {
-            panic!("it waits too")
-        };
-        assert_eq!(answer.unwrap_err().kind(), ErrorKind::Busy);
-        drop(second);
-        let answer = sub.recv_timeout(&mut other, ALL, None);
-        assert_eq!(answer.unwrap_err().kind(), ErrorKind::Busy);
-        let mut stream = sub.items();
-        let Poll::Ready(Some(Err(error))) =
-            pin!(stream.next()).poll(&mut Context::from_waker(&wakes.waker()))
-        else {
-            panic!("it waits too")
-        };
-        assert_eq!(error.kind(), ErrorKind::Busy);
-        drop(stream);
-        // The first still waits, and a try is no wait.
-        assert_eq!(sub.try_recv(&mut other, ALL).unwrap(), 0);
-        publish(&bus);
-        assert_eq!(wakes.count(), 1);
-        assert!(matches!(poll(&mut recv, &wakes), Poll::Ready(Ok(1))));
-        drop(recv);
-        assert_eq!(
-            sub.recv_timeout(&mut other, ALL, Some(Duration::ZERO))
-                .unwrap_err()
-                .kind(),
-            ErrorKind::Timeout
-        );
-    }
-}
-
-#[test]
-fn interrupt_ends_the_wait_or_the_next_one_and_takes_nothing() {
-    let _watchdog = Watchdog::new("interrupt");
-    everywhere(|| async {
-        for policy in POLICIES {
-            let bus = plain_bus();
-            let sub = subscribe(&bus, policy);
-            let mut batch = Batch::new();
-            // Before a wait: the next one.
-            sub.interrupt();
-            publish(&bus);
-            let answer = sub.recv(&mut batch, ALL).await;
-            assert_eq!(answer.unwrap_err().kind(), ErrorKind::Interrupted);
-            assert_eq!(sub.stats().pending, 1);
-            assert_eq!(sub.recv(&mut batch, ALL).await.unwrap(), 1);
-            // During one, from another thread.
-            thread::scope(|scope| {
-                scope.spawn(|| {
-                    common::until(|| sub.stats().sleeping);
-                    sub.interrupt();
-                });
-                let mut batch = Batch::new();
-                let answer = sub.recv_timeout(&mut batch, ALL, None);
-                assert_eq!(answer.unwrap_err().kind(), ErrorKind::Interrupted);
-            });
-            let wakes = Arc::<Wakes>::default();
-            let mut recv = sub.recv(&mut batch, ALL);
-            assert!(poll(&mut recv, &wakes).is_pending());
-            sub.interrupt();
-            assert_eq!(wakes.count(), 1);
-            let Poll::Ready(answer) = poll(&mut recv, &wakes) else {
-                panic!()
-            };
-            assert_eq!(answer.unwrap_err().kind(), ErrorKind::Interrupted);
-        }
-    });
-}
-
-#[test]
 fn texts_come_through_the_future_too() {
     everywhere(|| async {
         let bus = plain_bus();
@@ -325,86 +153,6 @@ fn texts_come_through_the_future_too() {
         let text = String::from_utf8(batch.texts().buffer.to_vec()).unwrap();
         assert_eq!(text, format!("id: {id}\nevent: k\ndata: {{\"a\":1}}\n\n"));
     });
-}
-
-/// B6: a newcomer waits as a future while the audience is cleaned up, and other audiences do not.
-#[test]
-fn b6_join_waits_as_a_future_and_dropped_has_joined_nothing() {
-    let _watchdog = Watchdog::new("join");
-    everywhere(|| async {
-        let bus = plain_bus();
-        let options = || SubscribeOptions {
-            audience: Some("a"),
-            audience_wait: Duration::from_secs(60),
-            ..SubscribeOptions::default()
-        };
-        let first = bus.join(options()).unwrap().await.unwrap();
-        assert!(first.is_first());
-        let second = bus.join(options()).unwrap().await.unwrap();
-        assert!(!second.is_first());
-        assert!(first.cleanup_guard().is_none(), "it is not alone");
-        assert_eq!(second.close().was_last, Some(false));
-        let guard = first.cleanup_guard().unwrap();
-        assert_eq!(bus.audience_count("a"), 0);
-        let wakes = Arc::<Wakes>::default();
-        let mut gives_up = bus.join(options()).unwrap();
-        let mut waits = bus.join(options()).unwrap();
-        assert!(poll(&mut gives_up, &wakes).is_pending());
-        assert!(poll(&mut waits, &wakes).is_pending());
-        let elsewhere = bus.join(SubscribeOptions {
-            audience: Some("b"),
-            ..options()
-        });
-        assert!(elsewhere.unwrap().await.unwrap().is_first());
-        drop(gives_up);
-        let releaser = thread::spawn(move || drop(guard));
-        let newcomer = waits.await.unwrap();
-        releaser.join().unwrap();
-        assert!(newcomer.is_first());
-        assert_eq!(bus.audience_count("a"), 1);
-        assert_eq!(newcomer.close().was_last, Some(true));
-    });
-}
-
-#[test]
-fn b6_join_ends_at_its_deadline_and_when_the_bus_closes() {
-    let (clock, driver) = Clock::driven();
-    let bus = common::bus(BusOptions {
-        clock,
-        ..BusOptions::default()
-    });
-    let first = common::member(&bus, "a", Duration::ZERO).unwrap();
-    let guard = first.cleanup_guard().unwrap();
-    let join = |secs| {
-        bus.join(SubscribeOptions {
-            audience: Some("a"),
-            audience_wait: Duration::from_secs(secs),
-            ..SubscribeOptions::default()
-        })
-        .unwrap()
-    };
-    let (early, late) = (Arc::<Wakes>::default(), Arc::<Wakes>::default());
-    let (mut five, mut ten) = (join(5), join(10));
-    assert!(poll(&mut five, &early).is_pending());
-    assert!(poll(&mut ten, &late).is_pending());
-    driver.advance(Duration::from_secs(5));
-    assert!(early.count() > 0, "woken at the deadline");
-    let Poll::Ready(answer) = poll(&mut five, &early) else {
-        panic!()
-    };
-    assert_eq!(answer.unwrap_err().kind(), ErrorKind::AudienceBusy);
-    let Poll::Ready(again) = poll(&mut five, &early) else {
-        panic!()
-    };
-    assert_eq!(again.unwrap_err().kind(), ErrorKind::InvalidArgument);
-    bus.close();
-    assert!(late.count() > 0, "woken by the close");
-    let Poll::Ready(answer) = poll(&mut ten, &late) else {
-        panic!()
-    };
-    assert_eq!(answer.unwrap_err().kind(), ErrorKind::Closed);
-    assert_eq!(bus.audience_count("a"), 0);
-    drop(guard);
 }
 
 /// A publish wakes the driver of a loop, once, and it wakes the tasks.

@@ -3,6 +3,8 @@
 #![cfg(not(loom))]
 
 mod common;
+#[path = "bus_resume/settled.rs"]
+mod settled;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -13,9 +15,8 @@ use common::{
     resume, seqs, stress, subscribe,
 };
 use reqbus_core::bus::{
-    Batch, Bus, BusOptions, Limits, LostReason, Overflow, ResyncReason, Start, SubscribeOptions,
+    Batch, Bus, BusOptions, LostReason, Overflow, ResyncReason, Start, SubscribeOptions,
 };
-use reqbus_core::wire::Form;
 use reqbus_core::{NewEvent, RequestEvent, Subscription};
 
 /// It was refused for `reason`, stands live at the newest event, and goes on from there.
@@ -326,79 +327,6 @@ fn b5_unsubscribing_twice_is_harmless() {
         sub.close();
         drop(bus);
         drop(sub);
-    }
-}
-
-/// B9: a client that hears the heartbeat only, cut at any time, skips nothing.
-#[test]
-fn b9_a_heartbeat_carries_the_settled_id_never_the_newest() {
-    for policy in POLICIES {
-        let bus = plain_bus();
-        let sub = subscribe(&bus, policy);
-        let heartbeat = |sub: &Subscription| {
-            let mut text = Vec::new();
-            sub.heartbeat(Form::Sse, &mut text);
-            String::from_utf8(text).unwrap()
-        };
-        let expected = |seq| format!("id: {}\n\n", id(&bus, seq));
-        assert_eq!(heartbeat(&sub), expected(0));
-        publish_n(&bus, 10);
-        assert_eq!(heartbeat(&sub), expected(0), "10 are pending");
-        let mut batch = Batch::new();
-        for seq in 1..=10 {
-            let one = Limits {
-                max_items: 1,
-                ..ALL
-            };
-            sub.try_recv(&mut batch, one).unwrap();
-            assert_eq!(heartbeat(&sub), expected(seq));
-            assert_eq!(batch.settled().seq, seq);
-        }
-        // Events that do not match are settled once a read has passed them.
-        let picky = bus
-            .subscribe(SubscribeOptions {
-                filter: common::kinds(&["a"]),
-                overflow: policy,
-                ..SubscribeOptions::default()
-            })
-            .unwrap();
-        publish_n(&bus, 10);
-        assert_eq!(picky.try_recv(&mut batch, ALL).unwrap(), 0);
-        assert_eq!(heartbeat(&picky), expected(20));
-        assert_eq!(batch.settled().seq, 20);
-    }
-}
-
-/// B9: before it was told that it lost its place, a reader's heartbeat must not give it a new one.
-#[test]
-fn b9_settled_is_not_the_head_before_the_resync_is_told() {
-    for policy in POLICIES {
-        let bus = common::bus(BusOptions {
-            log_events: 5,
-            ..BusOptions::default()
-        });
-        publish_n(&bus, 20);
-        bus.set_status("a", "up", "").unwrap();
-        for text in [id(&bus, 3), "nonsense".to_owned()] {
-            let sub = resume(&bus, policy, &text);
-            let again = resume(&bus, policy, &sub.settled().to_string());
-            assert_eq!(
-                again.stats().resyncs,
-                1,
-                "its client comes back before it read anything"
-            );
-            // The first read has room for the status only.
-            let mut batch = Batch::new();
-            let one = Limits {
-                max_items: 1,
-                ..ALL
-            };
-            assert_eq!(sub.try_recv(&mut batch, one).unwrap(), 1);
-            let again = resume(&bus, policy, &batch.settled().to_string());
-            assert_eq!(again.stats().resyncs, 1, "and after it read a status");
-            assert_eq!(sub.try_recv(&mut batch, one).unwrap(), 1);
-            assert_eq!(batch.settled(), bus.newest(), "told");
-        }
     }
 }
 
