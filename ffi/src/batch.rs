@@ -49,6 +49,9 @@ impl Drop for InUse<'_> {
     }
 }
 
+/// Where nothing ends: C is given an address, as of an empty text.
+static NO_END: usize = 0;
+
 const BUSY: Failure = Failure::new(
     REQBUS_BUSY,
     "batch",
@@ -234,7 +237,10 @@ pub unsafe extern "C" fn reqbus_batch_texts(
             size: size_of::<reqbus_texts>(),
             buffer: start_of(inside.buffer),
             buffer_len: inside.buffer.len(),
-            ends: inside.ends.as_ptr(),
+            ends: match inside.ends {
+                [] => &raw const NO_END,
+                ends => ends.as_ptr(),
+            },
             count: inside.ends.len(),
         };
         // SAFETY: NULL or as long as its size field says, as the header asks.

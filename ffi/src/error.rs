@@ -7,7 +7,7 @@ use std::ptr::null_mut;
 use crate::failure::Failure;
 use crate::handle::{Boxed, Handle, Stamped, free, handle};
 use crate::panic::{guard, guard_status};
-use crate::slice::put;
+use crate::slice::{put, start_of};
 use crate::status::reqbus_status;
 
 /// Why a call failed: a kind (the status that the call returned), a sentence and a context.
@@ -111,7 +111,7 @@ unsafe fn lent(
             .filter(|_| !len.is_null())?;
         // SAFETY: as above.
         unsafe { put(len, text.len()) };
-        Some(text.as_ptr().cast())
+        Some(start_of(text.as_bytes()))
     })
 }
 

@@ -287,6 +287,11 @@ static void empty_texts(void) {
     reqbus_item item = item_at(batch, 0);
     CHECK(item.key_len == 0 && item.key != NULL && *item.key == 0);
     CHECK(item.payload_len == 0 && item.payload != NULL && *(const char *)item.payload == 0);
+    IS(REQBUS_TIMEOUT, reqbus_subscription_recv_texts(sub, batch, REQBUS_FORM_SSE, MANY, BYTES, 0));
+    reqbus_texts texts;
+    INIT(texts);
+    OK(reqbus_batch_texts(batch, &texts));
+    CHECK(texts.buffer_len == 0 && *texts.buffer == 0 && texts.count == 0 && *texts.ends == 0);
     OK(reqbus_batch_free(&batch));
     OK(reqbus_subscription_free(&sub));
     OK(reqbus_bus_free(&bus));
