@@ -30,17 +30,12 @@ static inline void rb_leave(reqbus_bell *bell, rb_tokens *tokens) {
     reqbus_bell_leave(bell, tokens->token, RB_TOKENS, &tokens->count);
 }
 
-/* The library's empty texts may point anywhere; a Go stack holds no such pointer. */
-#define RB_TEXT(ptr, len) ((ptr) = (len) ? (ptr) : NULL)
-
 /* ---- errors ---- */
 
 /* An error as Go reads it: copied out and freed in two calls. */
 static inline void rb_error_texts(const reqbus_error *error, reqbus_text *message, reqbus_text *context) {
     message->ptr = reqbus_error_message(error, &message->len);
     context->ptr = reqbus_error_context(error, &context->len);
-    RB_TEXT(message->ptr, message->len);
-    RB_TEXT(context->ptr, context->len);
 }
 
 /* ---- bus ---- */
@@ -185,13 +180,6 @@ static inline reqbus_status rb_recv(reqbus_subscription *sub, rb_reader *reader,
         reqbus_item *item = &reader->items[i];
         item->size = sizeof *item;
         reqbus_batch_item(reader->batch, i, item);
-        RB_TEXT(item->reason_name, item->reason_name_len);
-        RB_TEXT(item->kind, item->kind_len);
-        RB_TEXT(item->key, item->key_len);
-        RB_TEXT(item->payload, item->payload_len);
-        RB_TEXT(item->source, item->source_len);
-        RB_TEXT(item->state, item->state_len);
-        RB_TEXT(item->detail, item->detail_len);
         if (item->tag == REQBUS_ITEM_EVENT) {
             reader->events++;
             reader->texts += item->kind_len + item->key_len + item->payload_len;
@@ -199,11 +187,6 @@ static inline reqbus_status rb_recv(reqbus_subscription *sub, rb_reader *reader,
                 reqbus_request_event *request = &reader->requests[reader->requests_len++];
                 request->size = sizeof *request;
                 reqbus_batch_request(reader->batch, i, request);
-                RB_TEXT(request->method, request->method_len);
-                RB_TEXT(request->path, request->path_len);
-                RB_TEXT(request->model, request->model_len);
-                RB_TEXT(request->key, request->key_len);
-                RB_TEXT(request->extra, request->extra_len);
                 reader->texts += request->method_len + request->path_len + request->model_len + request->extra_len;
             }
         } else {
@@ -224,8 +207,6 @@ static inline reqbus_status rb_recv_texts(reqbus_subscription *sub, rb_reader *r
     reader->text = (reqbus_texts){.size = sizeof reader->text};
     if (status != REQBUS_OK) return status;
     reqbus_batch_texts(reader->batch, &reader->text);
-    RB_TEXT(reader->text.buffer, reader->text.buffer_len);
-    RB_TEXT(reader->text.ends, reader->text.count);
     reqbus_batch_settled(reader->batch, &reader->settled);
     return status;
 }
@@ -235,8 +216,6 @@ static inline reqbus_status rb_recv_texts(reqbus_subscription *sub, rb_reader *r
 static inline void rb_consumer(const reqbus_consumers *list, size_t at, reqbus_consumer *consumer) {
     consumer->size = sizeof *consumer;
     reqbus_consumers_item(list, at, consumer);
-    RB_TEXT(consumer->label, consumer->label_len);
-    RB_TEXT(consumer->audience, consumer->audience_len);
 }
 
 static inline void rb_consumer_text(const reqbus_consumers *list, size_t at, size_t number, int is_kind,
@@ -245,15 +224,11 @@ static inline void rb_consumer_text(const reqbus_consumers *list, size_t at, siz
         reqbus_consumers_kind(list, at, number, text);
     else
         reqbus_consumers_key(list, at, number, text);
-    RB_TEXT(text->ptr, text->len);
 }
 
 static inline void rb_holder(const reqbus_holders *list, size_t at, reqbus_holder *holder) {
     holder->size = sizeof *holder;
     reqbus_holders_item(list, at, holder);
-    RB_TEXT(holder->scope, holder->scope_len);
-    RB_TEXT(holder->id, holder->id_len);
-    RB_TEXT(holder->label, holder->label_len);
 }
 
 /* ---- slots ---- */
