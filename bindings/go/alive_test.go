@@ -5,6 +5,7 @@ package reqbus
 import (
 	"context"
 	"testing"
+	"time"
 )
 
 // Each call here is the last use of its object, and collect runs before it reaches C: an object that the call does not
@@ -42,6 +43,27 @@ func TestObjects_live_through_their_last_call(t *testing.T) {
 		}
 		return slot
 	}
+	admission := func(options RunnerOptions) *Admission {
+		admission, err := NewAdmission(options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return admission
+	}
+	permit := func() *Permit {
+		permits, err := admission(RunnerOptions{}).Admit([]Due{{ID: "a"}}, 1)
+		if err != nil || len(permits) != 1 {
+			t.Fatal(permits, err)
+		}
+		return permits[0]
+	}
+	teller := func() *Teller {
+		teller, err := NewTeller(bus(), TellerOptions{Kinds: []string{TellGranted}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return teller
+	}
 	for name, is := range map[string]func() bool{
 		"Bus.Stats":          func() bool { return bus().Stats().Newest.Seq == 3 },
 		"Bus.Newest":         func() bool { return bus().Newest().Seq == 3 },
@@ -66,6 +88,23 @@ func TestObjects_live_through_their_last_call(t *testing.T) {
 		"Pool.Holders": func() bool { holders, err := pool().Holders(ctx, User(1)); return err == nil && len(holders) == 0 },
 		"Slot.Release": func() bool { return slot().Release() == ReleasedNow },
 		"Slot.Keys":    func() bool { keys := slot().Keys(); return len(keys) == 1 },
+		"Admission.Admit": func() bool {
+			permits, err := admission(RunnerOptions{}).Admit([]Due{{ID: "a"}}, 1)
+			return err == nil && permits[0].ID() == "a"
+		},
+		"Admission.UntilNextRound": func() bool {
+			seed := uint64(42)
+			return admission(RunnerOptions{Jitter: time.Hour, Seed: &seed}).UntilNextRound() > time.Second
+		},
+		"Admission.Stats":    func() bool { return admission(RunnerOptions{}).Stats() == RunnerStats{} },
+		"Admission.InFlight": func() bool { return admission(RunnerOptions{}).InFlight() != nil },
+		"Permit.TimeLeft":    func() bool { return permit().TimeLeft() > 0 },
+		"Permit.Finish":      func() bool { return permit().Finish(Succeeded) },
+		"Teller.Failed":      func() bool { return teller().Failed() == 0 },
+		"NewPool": func() bool {
+			pool, err := NewPool(PoolOptions{Teller: teller()})
+			return err == nil && pool.KnownKeys() == 0
+		},
 	} {
 		for range 10 {
 			if !is() {

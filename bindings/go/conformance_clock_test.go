@@ -21,6 +21,10 @@ func (c scriptClock) isThere() bool { return c.clock != nil }
 func (c scriptClock) newBus(options BusOptions) (*Bus, error)    { return c.clock.newBus(options) }
 func (c scriptClock) newPool(options PoolOptions) (*Pool, error) { return c.clock.newPool(options) }
 
+func (c scriptClock) newAdmission(options RunnerOptions) (*Admission, error) {
+	return c.clock.newAdmission(options)
+}
+
 // newPoolOnLine makes a pool on a store behind a good line, which answers when the clock is advanced.
 func (c *scriptClock) newPoolOnLine(options PoolOptions) (*Pool, error) {
 	c.fault = newTestFault()

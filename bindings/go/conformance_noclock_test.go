@@ -13,6 +13,7 @@ func (scriptClock) isThere() bool                                     { return f
 func (scriptClock) isOnLine() bool                                    { return false }
 func (scriptClock) newBus(BusOptions) (*Bus, error)                   { panic("no clock") }
 func (scriptClock) newPool(PoolOptions) (*Pool, error)                { panic("no clock") }
+func (scriptClock) newAdmission(RunnerOptions) (*Admission, error)    { panic("no clock") }
 func (*scriptClock) newPoolOnLine(options PoolOptions) (*Pool, error) { panic("no clock") }
 func (scriptClock) advance(time.Duration)                             { fail("no clock to move") }
 func (scriptClock) drive(call func())                                 { call() }

@@ -13,7 +13,7 @@ import (
 
 // The scripts of tests/conformance, as Go sees them: the same files that every language runs. The format is in the README
 // there. Each case of a bus runs with batches of 1, 3 and 256 items: what is read must not depend on them. Each case of a
-// pool runs by each face of a wait, and once more on a store behind a line.
+// pool runs by each face of a wait, and once more on a store behind a line; each of a runner ends in either order.
 
 const casesFolder = "../../tests/conformance"
 
@@ -104,9 +104,6 @@ func TestConformance(t *testing.T) {
 		if file == "encodings.json" {
 			continue // TestConformanceEncodings
 		}
-		if strings.HasPrefix(file, "runner_") {
-			continue // the package has no runner yet
-		}
 		t.Run(strings.TrimSuffix(file, ".json"), func(t *testing.T) {
 			for _, c := range readCases(t, file, "cases") {
 				if names[c.name()] {
@@ -114,12 +111,19 @@ func TestConformance(t *testing.T) {
 				}
 				names[c.name()] = true
 				t.Run(c.name(), func(t *testing.T) {
-					if c.has("advance") && !hasTestClock {
+					if (c.has("advance") || strings.HasPrefix(file, "runner_")) && !hasTestClock {
 						t.Skip("it moves the clock, which this library cannot")
 					}
-					if strings.HasPrefix(file, "slots_") {
+					switch {
+					case strings.HasPrefix(file, "slots_"):
 						runPoolCase(t, c)
-					} else {
+					case strings.HasPrefix(file, "runner_"):
+						for _, isFirstClosed := range []bool{false, true} {
+							if err := runRunnerCase(c, isFirstClosed); err != nil {
+								t.Errorf("%v\n    (closed first: %v)", err, isFirstClosed)
+							}
+						}
+					default:
 						for _, most := range []int{256, 1, 3} {
 							if err := runBusCase(c, most); err != nil {
 								t.Errorf("%v\n    (batches of %d)", err, most)

@@ -20,6 +20,7 @@ import "C"
 import (
 	"runtime"
 	"sync/atomic"
+	"time"
 )
 
 // PoolOptions says how a pool is made. Zero is every default.
@@ -30,6 +31,10 @@ type PoolOptions struct {
 	// Processes is among how many processes a limit is divided, for pre-fork workers each of which makes its own pool.
 	// Default 1.
 	Processes int
+	// Teller tells on its bus what happens to waits and slots. nil tells nobody.
+	Teller *Teller
+	// HeldLong is from when on a slot is held for long, if the teller tells [TellHeldLong]. Default 10 minutes.
+	HeldLong time.Duration
 	// OnLeak hears of slots that were collected without a release, on a goroutine that uses the pool or on one of its own.
 	OnLeak func(Leak)
 }
@@ -64,6 +69,7 @@ func (c *poolCore) handle() *C.reqbus_pool {
 
 // NewPool makes a pool.
 func NewPool(options PoolOptions) (*Pool, error) {
+	defer runtime.KeepAlive(options.Teller)
 	how, texts, err := options.native()
 	if err != nil {
 		return nil, err
@@ -81,7 +87,13 @@ func (o *PoolOptions) native() (how C.rb_pool_how, texts packed, err error) {
 	if o.Processes < 0 {
 		return how, texts, &Error{Kind: KindInvalidArgument, Context: "processes", Message: "it is negative"}
 	}
-	how = C.rb_pool_how{first: C.size_t(len(o.First)), last: C.size_t(len(o.Last)), processes: C.uint32_t(o.Processes)}
+	if o.HeldLong < 0 {
+		return how, texts, &Error{Kind: KindInvalidArgument, Context: "held_long", Message: "it is negative"}
+	}
+	how = C.rb_pool_how{
+		first: C.size_t(len(o.First)), last: C.size_t(len(o.Last)), processes: C.uint32_t(o.Processes),
+		teller: o.Teller.native(), held_long_ms: C.uint64_t(milliseconds(o.HeldLong)),
+	}
 	for _, scope := range o.First {
 		texts.add(scope)
 	}

@@ -416,6 +416,8 @@ static inline void rb_leaks_release(rb_leaks *leaks) { rb_leaks_drop(leaks); }
 typedef struct rb_pool_how {
     size_t first, last;
     uint32_t processes;
+    const reqbus_teller *teller;
+    uint64_t held_long_ms;
 } rb_pool_how;
 
 typedef reqbus_status (*rb_pool_maker)(const reqbus_pool_options *, void *with, reqbus_pool **, reqbus_error **);
@@ -441,7 +443,8 @@ static inline reqbus_status rb_pool_new_with(rb_pool_maker make, void *with, con
     for (size_t i = 0; i < count; i++) texts[i] = rb_next(&bytes, &lens);
     reqbus_pool_options options = {.size = sizeof options, .first = texts, .first_count = how->first,
                                    .last = texts + how->first, .last_count = how->last, .processes = how->processes,
-                                   .leak_sink = {*leaks, rb_leaks_tell, rb_leaks_drop}};
+                                   .leak_sink = {*leaks, rb_leaks_tell, rb_leaks_drop},
+                                   .teller = how->teller, .held_long_ms = how->held_long_ms};
     reqbus_status status = make(&options, with, pool, error);
     free(texts);
     if (status != REQBUS_OK) free(*leaks);
@@ -498,6 +501,50 @@ static inline reqbus_status rb_key_stats(reqbus_pool *pool, const char *scope, s
     reqbus_key key = {scope, scope_len, id, id_len};
     stats->size = sizeof *stats;
     return reqbus_pool_key_stats(pool, &key, stats);
+}
+
+/* ---- tellers ---- */
+
+/* The options of a teller. Its texts are packed: kinds, then secret scopes. */
+typedef struct rb_teller_how {
+    size_t kinds, secrets;
+    uint32_t flags;
+} rb_teller_how;
+
+static inline reqbus_status rb_teller_new(const reqbus_bus *bus, const rb_teller_how *how, const char *bytes,
+                                          const size_t *lens, reqbus_teller **teller, reqbus_error **error) {
+    size_t count = how->kinds + how->secrets;
+    reqbus_text *texts = calloc(count ? count : 1, sizeof *texts);
+    if (!texts) return REQBUS_SYSTEM;
+    for (size_t i = 0; i < count; i++) texts[i] = rb_next(&bytes, &lens);
+    reqbus_teller_options options = {.size = sizeof options, .kinds = texts, .kinds_count = how->kinds,
+                                     .secret_scopes = texts + how->kinds, .secret_scopes_count = how->secrets,
+                                     .flags = how->flags};
+    reqbus_status status = reqbus_teller_new(bus, &options, teller, error);
+    free(texts);
+    return status;
+}
+
+/* ---- runners ---- */
+
+/* Of each item: its id in `bytes`, and for how long it has been due. */
+static inline reqbus_status rb_admit(reqbus_admission *admission, const char *bytes, const size_t *lens,
+                                     const uint64_t *overdue_ms, size_t due_count, reqbus_permit **permits,
+                                     size_t capacity, size_t *count, reqbus_error **error) {
+    reqbus_due *due = calloc(due_count ? due_count : 1, sizeof *due);
+    if (!due) return REQBUS_SYSTEM;
+    for (size_t i = 0; i < due_count; i++) {
+        reqbus_text id = rb_next(&bytes, &lens);
+        due[i] = (reqbus_due){id.ptr, id.len, overdue_ms[i]};
+    }
+    reqbus_status status = reqbus_admission_admit(admission, due, due_count, permits, capacity, count, error);
+    free(due);
+    return status;
+}
+
+static inline void rb_flight(const reqbus_flights *list, size_t at, reqbus_flight *flight) {
+    flight->size = sizeof *flight;
+    reqbus_flights_item(list, at, flight);
 }
 
 #endif

@@ -39,6 +39,8 @@ static inline reqbus_status rb_test_pool_on_line(const rb_line *line, const rb_p
 #cgo nocallback rb_test_pool_new
 #cgo noescape rb_test_pool_on_line
 #cgo nocallback rb_test_pool_on_line
+#cgo noescape reqbus_test_admission_new
+#cgo nocallback reqbus_test_admission_new
 #cgo noescape reqbus_test_bus_new
 #cgo nocallback reqbus_test_bus_new
 #cgo noescape reqbus_test_clock_advance
@@ -58,7 +60,10 @@ static inline reqbus_status rb_test_pool_on_line(const rb_line *line, const rb_p
 */
 import "C"
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 // hasTestClock says whether the library that is linked has a clock that tests drive.
 const hasTestClock = true
@@ -93,6 +98,7 @@ func (c *testClock) newBus(options BusOptions) (*Bus, error) {
 
 // newPool makes a pool that reads its time from the clock.
 func (c *testClock) newPool(options PoolOptions) (*Pool, error) {
+	defer runtime.KeepAlive(options.Teller)
 	how, texts, err := options.native()
 	if err != nil {
 		return nil, err
@@ -129,6 +135,7 @@ type testLine struct {
 // newPoolOn makes a pool on a store behind a line, which answers when the clock is advanced. Its calls block a thread
 // meanwhile, which those on memory never do.
 func (c *testClock) newPoolOn(line testLine, fault *testFault, options PoolOptions) (*Pool, error) {
+	defer runtime.KeepAlive(options.Teller)
 	how, texts, err := options.native()
 	if err != nil {
 		return nil, err
@@ -145,4 +152,19 @@ func (c *testClock) newPoolOn(line testLine, fault *testFault, options PoolOptio
 		return nil, takeError(status, failed)
 	}
 	return poolOf(core), nil
+}
+
+// newAdmission makes an admission that reads its time from the clock.
+func (c *testClock) newAdmission(options RunnerOptions) (*Admission, error) {
+	defer runtime.KeepAlive(options.Teller)
+	how, err := options.native()
+	if err != nil {
+		return nil, err
+	}
+	var native *C.reqbus_admission
+	var failed *C.reqbus_error
+	if status := C.reqbus_test_admission_new(&how, c.native, &native, &failed); status != C.REQBUS_OK {
+		return nil, takeError(status, failed)
+	}
+	return admissionOf(native), nil
 }
