@@ -46,20 +46,21 @@ func NewReleaseSet(ctx context.Context) *ReleaseSet {
 	return s
 }
 
-// Add adds a release function. After the release, and after a transfer, it runs at once: nobody would run it later. nil
-// is nothing.
-func (s *ReleaseSet) Add(release func()) {
+// Add adds a release function: true if it will run later. After the release, and after a transfer, it is refused, and runs
+// at once: nobody would run it later. nil is nothing.
+func (s *ReleaseSet) Add(release func()) bool {
 	if release == nil {
-		return
+		return false
 	}
 	s.mu.Lock()
 	if s.state == owned {
 		s.releases = append(s.releases, release)
 		s.mu.Unlock()
-		return
+		return true
 	}
 	s.mu.Unlock()
 	release()
+	return false
 }
 
 // Transfer hands everything on: from now on the end of the client's context releases nothing, and the function that it
