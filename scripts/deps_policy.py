@@ -167,11 +167,15 @@ def check_licences(packages, rules):
 def check_bans(packages, shipped, members, rules):
     """No banned crate, no second version in what ships, no version left open."""
     banned = {each["crate"]: each.get("reason", "") for each in rules.get("deny", [])}
+    wrapped = {each["crate"]: each["wrappers"] for each in rules.get("deny", []) if "wrappers" in each}
     skipped = {each["crate"] for each in rules.get("skip", [])}
     versions = {}
     for package in packages:
         name = package["name"]
-        if name in banned:
+        for crate in {each["name"] for each in package["dependencies"]} & set(wrapped):
+            if name not in wrapped[crate]:
+                yield f"{name} {package['version']}: uses {crate}, which only {wrapped[crate]} may"
+        if name in banned and name not in wrapped:
             yield f"{name} {package['version']}: banned {banned[name]}".rstrip()
         if package["id"] in shipped:
             versions.setdefault(name, set()).add(package["version"])
@@ -263,6 +267,11 @@ def self_test():
     assert not list(check_bans(two, {"a@1.0.0"}, set(), duplicates))
     assert not list(check_bans(two, ids, set(), duplicates | {"skip": [{"crate": "a@1.0.0"}]}))
     assert list(check_bans(two, ids, set(), {"deny": [{"crate": "a"}]}))
+    user = [{**two[0], "name": "user", "dependencies": [{"name": "a", "req": "1"}]}]
+    wraps = {"deny": [{"crate": "a", "wrappers": ["user"]}]}
+    assert not list(check_bans(two[:1] + user, ids, set(), wraps))
+    wraps = {"deny": [{"crate": "a", "wrappers": ["other"]}]}
+    assert list(check_bans(two[:1] + user, ids, set(), wraps))
     assert list(check_bans([package("tokio", "1.0.0")], {"tokio@1.0.0"}, set(), {}))
     assert list(check_sources([package("a", "1.0.0", source="git+somewhere")], set()))
     assert list(check_sources([package("a", "1.0.0", source=None)], set()))

@@ -1,0 +1,5 @@
+//! Link flags of a Node extension.
+
+fn main() {
+    napi_build::setup();
+}

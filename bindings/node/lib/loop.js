@@ -1,0 +1,43 @@
+'use strict';
+// The one bell of this environment (the main thread, or one worker), and who waits for it.
+
+const native = require('./native.js').get();
+
+/** By token; only who waits just now is kept here, and by that kept alive. */
+const waiting = new Map();
+let lastToken = 0;
+
+const bell = new native.NativeLoop(drain);
+
+/** Tells everybody who has something new. A call that rang on this thread does this before it returns. */
+function drain() {
+  for (;;) {
+    const ready = bell.take();
+    if (ready.length === 0) return;
+    for (const token of ready) waiting.get(token)?.();
+  }
+}
+
+/** A token that nobody has. */
+function newToken() {
+  lastToken += 1;
+  return lastToken;
+}
+
+/** `told` is called when there is something new under `token`, as often as there is, until `forget`. */
+function listen(token, told) {
+  waiting.set(token, told);
+}
+
+function forget(token) {
+  waiting.delete(token);
+}
+
+/** Calls `told` when the signal is aborted; what it returns undoes that. */
+function onAbort(signal, told) {
+  if (signal === undefined || signal === null) return () => {};
+  signal.addEventListener('abort', told, { once: true });
+  return () => signal.removeEventListener('abort', told);
+}
+
+module.exports = { bell, drain, forget, listen, newToken, onAbort, waiters: () => waiting.size };

@@ -1,0 +1,239 @@
+'use strict';
+
+const native = require('./native.js').get();
+const { SlotError, call, cancelledBefore, limitOf } = require('./errors.js');
+const { drain } = require('./loop.js');
+const { Slot } = require('./slot.js');
+const { Wait, slotOf } = require('./wait.js');
+
+/** A limit as the extension takes it. */
+function limitNumber(limit) {
+  if (limit === undefined || limit === null) return NaN;
+  if (limit === 'unlimited') return Infinity;
+  return Number(limit) === Infinity || Number.isNaN(Number(limit)) ? -1 : Number(limit);
+}
+
+/** What a call asks for: `(scope, id, options)`, or `(list, options)`. */
+function askedOf(first, second, third) {
+  if (!Array.isArray(first)) {
+    const options = third ?? {};
+    return { names: [first, String(second)], limits: [limitNumber(options.limit)], options };
+  }
+  const names = [];
+  const limits = [];
+  for (const ask of first) {
+    const [scope, id, limit] = Array.isArray(ask) ? ask : [ask.scope, ask.id, ask.limit];
+    names.push(scope, String(id));
+    limits.push(limitNumber(limit));
+  }
+  return { names, limits, options: second ?? {} };
+}
+
+function namesOf(keys) {
+  return keys.flatMap((key) => (Array.isArray(key) ? [key[0], String(key[1])] : [key.scope, String(key.id)]));
+}
+
+function waitOptions({ label, timeout, maxWaiting, pingEvery }) {
+  return {
+    label,
+    timeoutMs: timeout,
+    maxWaiting,
+    pings: pingEvery !== null,
+    pingEveryMs: pingEvery ?? undefined,
+  };
+}
+
+function slotOrThrow(answer) {
+  if (answer instanceof native.NativeSlot) return new Slot(answer);
+  throw new SlotError(answer);
+}
+
+function loadOf(load) {
+  const { oldestWaitMs, oldestHoldMs, ...rest } = load;
+  return {
+    ...rest,
+    limit: limitOf(load.limit),
+    oldestWait: oldestWaitMs ?? null,
+    oldestHold: oldestHoldMs ?? null,
+  };
+}
+
+function holderOf({ id, scope, keyId, label, ageMs }) {
+  return { holder: id, scope, id: keyId, label, age: ageMs };
+}
+
+function countersOf(stats) {
+  const { waits, waitP50Ms, waitP90Ms, waitP99Ms, waitMaxMs, meanHoldMs, peak, ...counters } = stats;
+  const times = { count: waits, p50: waitP50Ms, p90: waitP90Ms, p99: waitP99Ms, max: waitMaxMs };
+  return { ...counters, waits: times, ...(peak == null ? {} : { peak, meanHold: meanHoldMs ?? null }) };
+}
+
+/** Limits on requests in flight. */
+class SlotPool {
+  #native;
+
+  /** Tests pass a handle in place of the options. */
+  constructor(options = {}) {
+    this.#native = options instanceof native.NativePool ? options : call(() => new native.NativePool(options));
+  }
+
+  /** Takes a slot of every key or of none, waiting for it. */
+  async acquire(first, second, third) {
+    const { names, limits, options } = askedOf(first, second, third);
+    const { signal, onPing, onTopOf } = options;
+    if (signal?.aborted) throw cancelledBefore(names[0], signal.reason);
+    if (names.length !== 2 || onTopOf !== undefined) {
+      const wait = this.#wait(names, limits, options);
+      return this.#slotOf(wait, onPing, signal);
+    }
+    const { label, timeout, maxWaiting, pingEvery } = options;
+    const answer = call(() =>
+      this.#native.acquireOne(
+        names[0],
+        names[1],
+        limits[0],
+        label,
+        timeout ?? NaN,
+        maxWaiting === undefined ? NaN : Number(maxWaiting),
+        pingEvery === null ? -1 : (pingEvery ?? NaN),
+      ),
+    );
+    if (!(answer instanceof native.NativeWait)) return slotOrThrow(answer);
+    return this.#slotOf(new Wait(answer), onPing, signal);
+  }
+
+  async #slotOf(wait, onPing, signal) {
+    try {
+      return await slotOf(wait, onPing, signal);
+    } finally {
+      wait.free();
+    }
+  }
+
+  /** Takes a slot of every key or of none, at once. */
+  async tryAcquire(first, second, third) {
+    const { names, limits, options } = askedOf(first, second, third);
+    const label = options.label ?? '';
+    return slotOrThrow(
+      call(() =>
+        names.length === 2
+          ? this.#native.tryOne(names[0], names[1], limits[0], label)
+          : this.#native.tryAll(names, limits, label),
+      ),
+    );
+  }
+
+  /** Takes the first of these keys that has room, the least loaded first. */
+  async tryFirstOf(asks, options) {
+    const { names, limits } = askedOf(asks);
+    const answer = call(() => this.#native.tryFirstOf(names, limits, options?.label ?? ''));
+    if (!(answer instanceof native.NativeFirst)) throw new SlotError(answer);
+    return { index: answer.at(), slot: new Slot(answer.take()) };
+  }
+
+  /** Begins to wait, for hosts that look for themselves. */
+  wait(first, second, third) {
+    const { names, limits, options } = askedOf(first, second, third);
+    return this.#wait(names, limits, options);
+  }
+
+  #wait(names, limits, options) {
+    const terms = waitOptions(options);
+    return new Wait(
+      call(() =>
+        options.onTopOf === undefined
+          ? this.#native.wait(names, limits, terms)
+          : this.#native.waitOnTop(Slot.handleOf(options.onTopOf), names, limits, terms),
+      ),
+    );
+  }
+
+  async setLimit(scope, id, limit) {
+    if (call(() => this.#native.setLimit(scope, String(id), limitNumber(limit)))) drain();
+  }
+
+  async clearLimit(scope, id) {
+    this.#change(scope, id, 0);
+  }
+
+  async closeKey(scope, id) {
+    this.#change(scope, id, 1);
+  }
+
+  async openKey(scope, id) {
+    this.#change(scope, id, 2);
+  }
+
+  #change(scope, id, what) {
+    if (call(() => this.#native.change(scope, String(id), what))) drain();
+  }
+
+  async load(keys) {
+    return call(() => this.#native.load(namesOf(keys))).map(loadOf);
+  }
+
+  async orderByLoad(keys) {
+    return call(() => this.#native.orderByLoad(namesOf(keys)));
+  }
+
+  async holders(scope, id) {
+    return call(() => this.#native.holders(scope, String(id))).map(holderOf);
+  }
+
+  async heldLongerThan(age) {
+    return call(() => this.#native.heldLongerThan(age)).map(holderOf);
+  }
+
+  async force(scope, id, holder) {
+    const number = call(() => this.#native.force(scope, String(id), holder));
+    if (number >= 8) drain();
+    return (number & 1) === 1;
+  }
+
+  keyStats(scope, id) {
+    const stats = call(() => this.#native.keyStats(scope, String(id)));
+    return stats === null ? null : countersOf(stats);
+  }
+
+  scopeStats(scope) {
+    return countersOf(call(() => this.#native.scopeStats(scope)));
+  }
+
+  get knownKeys() {
+    return call(() => this.#native.knownKeys());
+  }
+
+  /** Slots that were collected without a release, so far. */
+  get leaked() {
+    return call(() => this.#native.leaked());
+  }
+
+  /** What was told of leaks since the last call. */
+  takeLeaks() {
+    return this.#native.takeTold().map(({ scope, id, label, ageMs }) => ({ scope, id, label, age: ageMs }));
+  }
+
+  close() {
+    if (this.#native.close()) drain();
+  }
+
+  /** Lets go of the pool, which closes it. */
+  free() {
+    if (this.#native.free()) drain();
+  }
+
+  [Symbol.dispose]() {
+    this.close();
+  }
+
+  async [Symbol.asyncDispose]() {
+    this.close();
+  }
+}
+
+/** A limit as older gateways write it: 0 and less mean unlimited. */
+function nonpositiveIsUnlimited(number) {
+  return limitOf(call(() => native.NativePool.nonpositiveIsUnlimited(number)));
+}
+
+module.exports = { SlotPool, nonpositiveIsUnlimited };
