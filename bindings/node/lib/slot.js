@@ -102,6 +102,11 @@ class Slot {
     return this.#lost;
   }
 
+  /** What the collector does with a slot that nobody released: for tests of what comes of that. */
+  [Symbol.for('reqbus.leak')]() {
+    this.#native.leak();
+  }
+
   [Symbol.dispose]() {
     this.release();
   }

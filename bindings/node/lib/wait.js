@@ -26,7 +26,9 @@ class Wait {
     if (step === null) return null;
     if (step === true) return { type: 'ping' };
     if (step instanceof native.NativeSlot) return { type: 'granted', slot: new Slot(step) };
-    return { type: 'ended', error: new SlotError(step, this.#reason) };
+    // Only a cancel that counted has the host's own reason as its cause.
+    const isOurs = step.outcome === 'cancelled' && step.causeContext === 'host';
+    return { type: 'ended', error: new SlotError(step, isOurs ? this.#reason : undefined) };
   }
 
   /** What is new, as soon as there is something. */
@@ -64,7 +66,7 @@ class Wait {
 
   /** Gives up. `reason` is the cause of the error that the wait ends with. */
   cancel(reason) {
-    this.#reason = reason;
+    this.#reason ??= reason;
     const cause = reason === undefined ? undefined : String(reason?.message ?? reason).slice(0, 255);
     if (this.#native.cancel(cause)) drain();
     // What it ended with is there now.
