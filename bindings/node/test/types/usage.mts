@@ -1,0 +1,47 @@
+// What users write must compile, and what they may not write must not.
+import { Backoff, Bus, SlotError, SlotPool, type Item } from 'reqbus';
+
+const bus = new Bus({ logEvents: 10n });
+bus.publish({ kind: 'deploy', json: { version: 1 } });
+bus.publishRequest('POST', '/v1/messages', 'm', 42n, 'success', 812);
+// @ts-expect-error: no such status
+bus.publishRequest('POST', '/v1/messages', 'm', 42, 'fine', 812);
+// @ts-expect-error: an event has a kind
+bus.publish({ text: 'x' });
+
+function seen(item: Item): bigint | string {
+  switch (item.type) {
+    case 'event':
+      return item.format === 'request' ? item.payload.accountId : item.id;
+    case 'lost':
+      return item.missed;
+    case 'resync':
+      return item.head;
+    case 'status':
+      return item.state;
+  }
+}
+
+export async function read(signal: AbortSignal): Promise<void> {
+  using subscription = bus.subscribe({ after: null, overflow: 'catch_up' });
+  for await (const item of subscription) seen(item);
+  const texts: string[] | null = await subscription.nextTexts('sse', { signal });
+  void texts;
+}
+
+export async function take(signal: AbortSignal): Promise<void> {
+  const pool = new SlotPool();
+  try {
+    await using slot = await pool.acquire('user', 42, { limit: 5, signal, onPing: () => {} });
+    await using both = await pool.acquire([['user', 1, 5], { scope: 'account', id: 7, limit: 'unlimited' }]);
+    void [slot.lost, both.keys];
+  } catch (error) {
+    if (error instanceof SlotError && error.code === 'queue_full') void error.retryAfter;
+    // @ts-expect-error: no such outcome
+    if (error instanceof SlotError && error.code === 'full') throw error;
+  }
+  // @ts-expect-error: a limit is a number or 'unlimited'
+  await pool.setLimit('user', 1, 'none');
+}
+
+export const delay: number = new Backoff({ seed: 7n }).next();
