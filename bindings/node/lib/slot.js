@@ -14,6 +14,15 @@ function keysOf(names) {
   return keys;
 }
 
+/** Who only waits for a loss does not hold the slot: a function of its own, which closes over nothing else. */
+function listenWeakly(token, slot, look) {
+  listen(token, () => {
+    const there = slot.deref();
+    if (there === undefined) forget(token);
+    else look(there);
+  });
+}
+
 /** A request's place within its limits. */
 class Slot {
   #native;
@@ -79,6 +88,11 @@ class Slot {
 
   #told = null;
 
+  static #look(slot) {
+    const reason = slot.lost;
+    if (reason !== null) slot.#told?.(reason);
+  }
+
   /** Why it was lost; `null` if it was released first. */
   untilLost() {
     this.#lost ??= new Promise((resolve) => {
@@ -88,16 +102,8 @@ class Slot {
         this.#told = null;
         resolve(reason);
       };
-      // Weak: who only waits for a loss does not hold the slot.
-      const slot = new WeakRef(this);
-      const token = this.#token;
-      listen(token, () => {
-        const there = slot.deref();
-        if (there === undefined) return forget(token);
-        const reason = there.lost;
-        if (reason !== null) there.#told?.(reason);
-      });
-      if (call(() => this.#native.attach(bell, token))) drain();
+      listenWeakly(this.#token, new WeakRef(this), Slot.#look);
+      if (call(() => this.#native.attach(bell, this.#token))) drain();
     });
     return this.#lost;
   }

@@ -1,9 +1,10 @@
 //! The one bell of an environment, and what rings it in JavaScript.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::ThreadId;
 
@@ -21,20 +22,29 @@ thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     /// The bell rang within such a call.
     static MARKED: Cell<bool> = const { Cell::new(false) };
+    /// Of this thread's ringer: a call to its loop is on its way.
+    static CALLED: RefCell<Arc<AtomicBool>> = RefCell::default();
 }
 
 /// Runs a call that may ring. Whether it rang this thread's own bell: then the caller drains before it returns.
+///
+/// A bell that has rung already does not ring again until it is drained; so a call that is on its way to the loop counts
+/// too. That one may come late, or, where nothing else keeps the loop alive, never.
 pub fn ringing<R>(run: impl FnOnce() -> R) -> (R, bool) {
     DEPTH.set(DEPTH.get() + 1);
     let answer = run();
     DEPTH.set(DEPTH.get() - 1);
-    (answer, MARKED.take())
+    // Relaxed: what this thread itself pushed, it finds; what others push, their own call tells.
+    let is_called = CALLED.with_borrow(|called| called.load(Ordering::Relaxed));
+    (answer, MARKED.take() || is_called)
 }
 
 /// What the bell wakes.
 struct Ringer {
     call: Call,
     thread: ThreadId,
+    /// A call is on its way.
+    called: Arc<AtomicBool>,
 }
 
 impl Wake for Ringer {
@@ -43,6 +53,7 @@ impl Wake for Ringer {
             MARKED.set(true);
             return;
         }
+        self.called.store(true, Ordering::Relaxed);
         // A full queue holds a call that has yet to drain; a closing environment needs none.
         let _ = self.call.call((), ThreadsafeFunctionCallMode::NonBlocking);
     }
@@ -53,6 +64,7 @@ impl Wake for Ringer {
 pub struct NativeLoop {
     bell: Bell,
     waker: Waker,
+    called: Arc<AtomicBool>,
 }
 
 impl NativeLoop {
@@ -73,9 +85,17 @@ impl NativeLoop {
             .max_queue_size::<1>()
             .build()?;
         let thread = std::thread::current().id();
+        let called: Arc<AtomicBool> = Arc::default();
+        CALLED.set(called.clone());
+        let ringer = Ringer {
+            call,
+            thread,
+            called: called.clone(),
+        };
         let this = Self {
             bell: Bell::new(),
-            waker: Waker::from(Arc::new(Ringer { call, thread })),
+            waker: Waker::from(Arc::new(ringer)),
+            called,
         };
         this.arm();
         Ok(this)
@@ -85,6 +105,7 @@ impl NativeLoop {
     #[napi]
     pub fn take(&self) -> Vec<f64> {
         let mut tokens = [0; 64];
+        self.called.store(false, Ordering::Relaxed);
         loop {
             let taken = self.bell.take(&mut tokens);
             if taken > 0 {

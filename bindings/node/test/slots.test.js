@@ -1,0 +1,238 @@
+'use strict';
+// What scripts cannot say of slots: promises, signals, pings, disposal. Tests of the systems that reqbus replaces keep
+// their names.
+
+const assert = require('node:assert/strict');
+const { test } = require('node:test');
+const { setImmediate: turn } = require('node:timers/promises');
+
+const { Slot, SlotError, SlotPool, TestClock } = require('./support/testing.js');
+const { waiters } = require('../lib/loop.js');
+
+async function inUse(pool, scope = 'user', id = 1) {
+  return (await pool.load([[scope, id]]))[0].inUse;
+}
+
+test('s3: a release on this thread hands over before it returns', async () => {
+  const pool = new SlotPool();
+  const held = await pool.acquire('user', 1, { limit: 1 });
+  let next = null;
+  const waits = pool.acquire('user', 1, { limit: 1 }).then((slot) => (next = slot));
+  await turn();
+  assert.equal(held.release(), 'released');
+  // Microtasks only.
+  for (let at = 0; at < 10 && next === null; at += 1) await null;
+  assert.ok(next instanceof Slot);
+  await waits;
+  assert.equal(next.release(), 'released');
+});
+
+test('TestConcurrencyHelper_TryAcquireUserSlot', async () => {
+  const pool = new SlotPool();
+  const slot = await pool.tryAcquire('user', 1, { limit: 1 });
+  assert.deepEqual([slot.release(), slot.release()], ['released', 'already']);
+  assert.equal(await inUse(pool), 0);
+});
+
+test('TestConcurrencyHelper_TryAcquireAccountSlot_NotAcquired', async () => {
+  const pool = new SlotPool();
+  const slot = await pool.tryAcquire('account', 1, { limit: 1 });
+  await assert.rejects(pool.tryAcquire('account', 1, { limit: 1 }), { name: 'SlotError', code: 'busy', scope: 'account' });
+  assert.equal(await inUse(pool, 'account'), 1);
+  slot.release();
+});
+
+test('TestAcquireUserSlotWithWait_ImmediateAcquireSkipsWaitQueue', async () => {
+  const pool = new SlotPool();
+  (await pool.acquire('user', 1, { limit: 1 })).release();
+  const { granted, grantedAfterWait } = pool.keyStats('user', 1);
+  assert.deepEqual([granted, grantedAfterWait], [1n, 0n]);
+});
+
+test('TestAcquireUserSlotWithWait_WaitSuccessDecrementsBeforeReturn', async () => {
+  const pool = new SlotPool();
+  const held = await pool.acquire('user', 1, { limit: 1 });
+  const waits = pool.acquire('user', 1, { limit: 1 });
+  assert.equal((await pool.load([['user', 1]]))[0].waiting, 1);
+  held.release();
+  const slot = await waits;
+  assert.equal((await pool.load([['user', 1]]))[0].waiting, 0);
+  slot.release();
+});
+
+test('TestAcquireUserSlotWithWait_TimeoutDecrementsWaitQueue', async () => {
+  const clock = new TestClock();
+  const pool = clock.pool();
+  const held = await pool.acquire('user', 1, { limit: 1 });
+  const waits = pool.acquire('user', 1, { limit: 1, timeout: 130 });
+  await turn();
+  clock.advance(130);
+  await assert.rejects(waits, (error) => {
+    assert.ok(error instanceof SlotError);
+    assert.deepEqual([error.code, error.waited, error.limit], ['timed_out', 130, 1]);
+    return true;
+  });
+  assert.equal((await pool.load([['user', 1]]))[0].waiting, 0);
+  held.release();
+});
+
+test('TestAcquireUserSlotWithWait_RequestCancelDecrementsWaitQueue', async () => {
+  const pool = new SlotPool();
+  const held = await pool.acquire('user', 1, { limit: 1 });
+  const gone = new AbortController();
+  const waits = pool.acquire('user', 1, { limit: 1, signal: gone.signal });
+  await turn();
+  const why = new Error('client went away');
+  gone.abort(why);
+  await assert.rejects(waits, (error) => error.code === 'cancelled' && error.cause === why);
+  const [{ waiting, inUse: used }] = await pool.load([['user', 1]]);
+  assert.deepEqual([waiting, used], [0, 1]);
+  held.release();
+});
+
+test('TestWaitForSlotWithPingTimeout_TimeoutAndStreamPing', async () => {
+  const clock = new TestClock();
+  const pool = clock.pool();
+  const held = await pool.acquire('user', 1, { limit: 1 });
+  let written = 0;
+  const onPing = () => (written += 1);
+  const waits = pool.acquire('user', 1, { limit: 1, timeout: 70, pingEvery: 10, onPing });
+  const ended = assert.rejects(waits, (error) => error.code === 'timed_out' && error.pings === written);
+  for (let ms = 0; ms < 70; ms += 10) {
+    clock.advance(10);
+    await turn();
+  }
+  await ended;
+  assert.ok(written >= 5, `${written} pings`);
+  held.release();
+});
+
+test('TestWaitForSlotWithPingTimeout_ParentContextCanceled: no try on entry', async () => {
+  const pool = new SlotPool();
+  const signal = AbortSignal.abort(new Error('gone'));
+  await assert.rejects(pool.acquire('user', 1, { limit: 1, signal }), (error) => {
+    return error.code === 'cancelled' && error.cause === signal.reason;
+  });
+  assert.equal(pool.knownKeys, 0);
+});
+
+test('TestAcquireAccountSlotWithWaitTimeout_ImmediateAttemptBeforeBackoff', async () => {
+  const pool = new SlotPool();
+  const slot = await pool.acquire('account', 1, { limit: 1, timeout: 0 });
+  slot.release();
+});
+
+test('s5: a grant is returned after a ping was written, and a failed write cancels with its error', async () => {
+  const clock = new TestClock();
+  const pool = clock.pool();
+  const held = await pool.acquire('user', 1, { limit: 1 });
+  let written;
+  const onPing = () => new Promise((resolve) => (written = resolve));
+  let granted = false;
+  const waits = pool.acquire('user', 1, { limit: 1, pingEvery: 10, onPing });
+  const noted = waits.then(() => (granted = true));
+  await turn();
+  clock.advance(10);
+  await turn();
+  held.release();
+  await turn();
+  assert.equal(granted, false);
+  written();
+  await noted;
+  const slot = await waits;
+
+  const broken = new Error('EPIPE');
+  const fails = pool.acquire('user', 1, { limit: 1, pingEvery: 10, onPing: () => Promise.reject(broken) });
+  const ended = assert.rejects(fails, (error) => error.code === 'cancelled' && error.cause === broken);
+  await turn();
+  clock.advance(10);
+  await ended;
+  slot.release();
+});
+
+test('an abort after the promise resolved does nothing', async () => {
+  const pool = new SlotPool();
+  const gone = new AbortController();
+  const slot = await pool.acquire('user', 1, { limit: 1, signal: gone.signal });
+  gone.abort();
+  assert.equal(await inUse(pool), 1);
+  assert.equal(slot.release(), 'released');
+});
+
+test('wrapRelease_ContextCancellation, MultipleCallsOnlyReleaseOnce: an abort alone releases, once', async () => {
+  const pool = new SlotPool();
+  for (let round = 0; round < 1000; round += 1) {
+    const gone = new AbortController();
+    const slot = (await pool.acquire('user', 1, { limit: 1 })).releaseOnAbort(gone.signal);
+    if (round % 2 === 0) slot.release();
+    gone.abort();
+    assert.equal(slot.release(), 'already');
+    assert.equal(await inUse(pool), 0);
+  }
+});
+
+test('wrapRelease_AlreadyCanceledContextReleasesOnce', async () => {
+  const pool = new SlotPool();
+  for (let round = 0; round < 1000; round += 1) {
+    const slot = (await pool.acquire('user', 1, { limit: 1 })).releaseOnAbort(AbortSignal.abort());
+    assert.equal(slot.release(), 'already');
+  }
+  assert.equal(await inUse(pool), 0);
+});
+
+test('detach unties a slot from its signal', async () => {
+  const pool = new SlotPool();
+  const gone = new AbortController();
+  const slot = (await pool.acquire('user', 1, { limit: 1 })).releaseOnAbort(gone.signal);
+  slot.detach();
+  gone.abort();
+  assert.equal(slot.release(), 'released');
+});
+
+test('s10: a loss is told once, and a release ends the wait for it', async () => {
+  const pool = new SlotPool();
+  const slot = await pool.acquire('user', 1, { limit: 1 });
+  const lost = slot.untilLost();
+  const [{ holder }] = await pool.holders('user', 1);
+  assert.equal(await pool.force('user', 1, holder), true);
+  assert.equal(await lost, 'forced');
+  assert.deepEqual([slot.lost, slot.release()], ['forced', 'lost']);
+  const other = await pool.acquire('user', 1, { limit: 1 });
+  const never = other.untilLost();
+  other.release();
+  assert.equal(await never, null);
+});
+
+test('s2: disposal gives everything back', async () => {
+  const pool = new SlotPool();
+  const slot = await pool.acquire('user', 1, { limit: 1 });
+  await slot[Symbol.asyncDispose]();
+  slot[Symbol.dispose]();
+  assert.equal(await inUse(pool), 0);
+});
+
+test('s4: closing a pool refuses who waits and newcomers; slots stay valid', async () => {
+  const pool = new SlotPool();
+  const slot = await pool.acquire('user', 1, { limit: 1 });
+  const refused = assert.rejects(pool.acquire('user', 1, { limit: 1 }), { code: 'closed' });
+  await turn();
+  pool.close();
+  pool.close();
+  await refused;
+  await assert.rejects(pool.tryAcquire('user', 1, { limit: 1 }), { code: 'closed' });
+  assert.equal(slot.release(), 'released');
+});
+
+test('s6: further keys on top of a slot, and all go together', async () => {
+  const pool = new SlotPool();
+  const user = await pool.acquire('user', 1, { limit: 1 });
+  const account = await pool.acquire([['account', 7, 1]], { onTopOf: user });
+  user.join(account);
+  assert.deepEqual(user.keys.map((key) => key.scope), ['user', 'account']);
+  assert.equal(user.release(), 'released');
+  assert.equal(await inUse(pool, 'account', 7), 0);
+});
+
+test('nobody is left in the list of who waits', () => {
+  assert.equal(waiters(), 0);
+});
