@@ -14,12 +14,15 @@ function keysOf(names) {
   return keys;
 }
 
+/** Tokens of slots that were collected while somebody waited for their loss. */
+const collected = new FinalizationRegistry(forget);
+
 /** Who only waits for a loss does not hold the slot: a function of its own, which closes over nothing else. */
 function listenWeakly(token, slot, look) {
+  collected.register(slot.deref(), token);
   listen(token, () => {
     const there = slot.deref();
-    if (there === undefined) forget(token);
-    else look(there);
+    if (there !== undefined) look(there);
   });
 }
 
