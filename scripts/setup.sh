@@ -66,6 +66,8 @@ if [[ $(printf '%s\n%s\n' "$wanted" "${found%%-*}" | sort -V | head -n 1) != "$w
 fi
 if [[ $level == test ]]; then
     python3 -c 'import tomllib' 2>/dev/null || die "python3 is older than 3.11, which scripts/deps_policy.py needs (tomllib)."
+    have node && have npm || die "missing: node and npm. Install Node 20 or later from https://nodejs.org and run this again."
+    [[ $(node -p 'process.versions.node.split(".")[0]') -ge 20 ]] || die "node $(node --version) is older than 20, which bindings/node needs."
     cargo fmt --version >/dev/null 2>&1 || die "missing: rustfmt. Add it with: rustup component add rustfmt"
     cargo clippy --version >/dev/null 2>&1 || die "missing: clippy. Add it with: rustup component add clippy"
 fi
