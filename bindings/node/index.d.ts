@@ -476,6 +476,10 @@ export interface PoolOptions {
   last?: string[];
   /** Among how many processes a limit is divided. */
   processes?: Whole;
+  /** Tells on a bus what happens to waits and slots. */
+  teller?: Teller;
+  /** From when on a slot is held for long, which the teller tells, in milliseconds. Default 600,000. */
+  heldLong?: number;
 }
 
 /**
@@ -538,4 +542,169 @@ export class Backoff {
   next(): number;
   readonly attempt: number;
   reset(): void;
+}
+
+/** What a teller can tell. */
+export type ToldKind =
+  | 'slot.wait_begun'
+  | 'slot.granted'
+  | 'slot.refused'
+  | 'slot.lost'
+  | 'slot.held_long'
+  | 'check.finished';
+
+/**
+ * Tells on a bus what happens in the pools and runners that it is given to: each thing as an event of its own kind, with
+ * a JSON object. It keeps the bus open as long as it lives.
+ *
+ * ```js
+ * const pool = new SlotPool({ teller: new Teller(bus, { kinds: ['slot.refused', 'slot.lost'] }) });
+ * ```
+ */
+export class Teller {
+  /** All kinds by default. Ids of secret scopes (`api_key` by default) are told to nobody. */
+  constructor(bus: Bus, options?: { kinds?: ToldKind[]; secretScopes?: string[] });
+  /** The kinds that can be told. */
+  static readonly KINDS: ToldKind[];
+  /** Events that could not be published, because the bus was closed. */
+  readonly failed: bigint;
+}
+
+/** How rounds go. Times are milliseconds. */
+export interface AdmissionOptions {
+  /** From the beginning of one round to that of the next. Default 5,000. */
+  every?: number;
+  /** How many checks run at once, 1 to 1,024; as many again may be stuck. Default 5. */
+  atOnce?: Whole;
+  /** After how long a check is stuck. Default 63,000. */
+  limit?: number;
+  /** The first round begins within this time, drawn from `seed`. Default 0. */
+  jitter?: number;
+  /** The same seed, the same time; drawn by the library by default. */
+  seed?: Whole;
+  /** Tells on a bus how checks ended. */
+  teller?: Teller;
+}
+
+/** What is to be checked (an id of 1 to 255 bytes), and for how long it has been due, in milliseconds. */
+export type Due =
+  | string
+  | Whole
+  | [id: string | Whole, overdue?: number]
+  | { id: string | Whole; overdue?: number };
+
+/** How a check ended: it is well, it is not, or the check itself broke down. */
+export type Verdict = 'succeeded' | 'failed' | 'panicked';
+
+/** A check that is under way. */
+export interface InFlight {
+  readonly id: string;
+  /** For how long, in milliseconds. */
+  readonly age: number;
+  /** Whether it is over its time. */
+  readonly isStuck: boolean;
+}
+
+/** What was counted since the beginning. run = succeeded + failed + panicked + in flight. */
+export interface RunnerStats {
+  readonly rounds: bigint;
+  /** Rounds in which it could not be said what is due. */
+  readonly failedRounds: bigint;
+  /** Rounds that were passed over because of a pause. */
+  readonly pausedRounds: bigint;
+  readonly run: bigint;
+  readonly succeeded: bigint;
+  readonly failed: bigint;
+  /** Checks that threw, or whose permit was given back without a verdict. */
+  readonly panicked: bigint;
+  /** Checks that were over their time; counted by their end, too. */
+  readonly stuck: bigint;
+  /** Due items that were being checked already. */
+  readonly skippedBusy: bigint;
+  /** Due items that found no room. */
+  readonly skippedFull: bigint;
+  /** Checks that began more than a round after they were due. */
+  readonly late: bigint;
+}
+
+/** The right to check one item, and its mark as being checked. Collected without a verdict, it counts as `panicked`. */
+export class Permit implements Disposable, AsyncDisposable {
+  private constructor();
+  readonly id: string;
+  /** How much time its check has left, in milliseconds. */
+  readonly timeLeft: number;
+  /** Whether the check is to end: it is over its time, or all is being stopped. */
+  readonly shouldEnd: boolean;
+  /** Gives it back; without a verdict it counts as `panicked`. A second time does nothing. */
+  finish(verdict?: Verdict): void;
+  [Symbol.dispose](): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Says which checks may begin, for hosts that have a loop of their own. Others take a `Runner`. */
+export class Admission {
+  constructor(options?: AdmissionOptions);
+  /** How long until the next round, in milliseconds. */
+  readonly untilNextRound: number;
+  /** Begins a round: a permit for each item that may be checked now, the longest overdue first. */
+  admit(due: Iterable<Due>, options?: { atMost?: Whole }): Permit[];
+  /** Notes a round in which it could not be said what is due. */
+  failRound(): void;
+  pause(): void;
+  resume(): void;
+  readonly paused: boolean;
+  /** No check begins any more. Idempotent. */
+  stop(): void;
+  /** Oldest first. */
+  inFlight(): InFlight[];
+  stats(): RunnerStats;
+}
+
+/** A runner's list, its check, and how rounds go. */
+export interface RunnerOptions extends AdmissionOptions {
+  /** What is due now. The signal is aborted by a stop. If it fails, the round is counted as failed, and the next is due. */
+  due: (options: { signal: AbortSignal }) => Iterable<Due> | Promise<Iterable<Due>>;
+  /**
+   * Checks one item: `false` is `failed`, a rejection `panicked`, all else `succeeded`. The signal is aborted when the check
+   * is over its time (`timeout`) or the runner is being stopped (`closed`).
+   */
+  check: (id: string, options: { signal: AbortSignal }) => unknown;
+  /** Hears what a check or, with `null`, a question what is due threw. */
+  onError?: (error: unknown, id: string | null) => void;
+}
+
+/**
+ * Periodic checks as promises of this loop: a few at once, never two of one id, the longest overdue first.
+ *
+ * ```js
+ * const runner = new Runner({
+ *   due: () => accounts.filter((account) => account.isDue()).map(({ id, overdue }) => ({ id, overdue })),
+ *   check: async (id, { signal }) => (await fetch(urlOf(id), { signal })).ok,
+ * }).start();
+ * const { left } = await runner.stop({ timeout: 10000 });
+ * ```
+ *
+ * It keeps no process alive.
+ */
+export class Runner implements Disposable, AsyncDisposable {
+  constructor(options: RunnerOptions);
+  /** Begins; twice is once. Throws `closed` after a stop. */
+  start(): this;
+  readonly started: boolean;
+  /** Rounds are passed over; what is in flight goes on. */
+  pause(): void;
+  resume(): void;
+  readonly paused: boolean;
+  /**
+   * Begins nothing any more, tells what is under way, and waits for it, at most for `timeout` milliseconds: then it names
+   * the checks that have not ended. From inside a check it does not wait for that one. Twice is fine.
+   */
+  stop(options?: { timeout?: number; signal?: AbortSignal }): Promise<{ left: InFlight[]; hasEnded: boolean }>;
+  /** What is being checked now, oldest first. */
+  inFlight(): InFlight[];
+  stats(): RunnerStats;
+  /** Stops, and waits for nobody. */
+  [Symbol.dispose](): void;
+  /** Stops, and waits for all. */
+  [Symbol.asyncDispose](): Promise<void>;
 }

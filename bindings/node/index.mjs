@@ -2,14 +2,18 @@
 import reqbus from './index.js';
 
 export const {
+  Admission,
   Backoff,
   Bus,
   CleanupGuard,
+  Permit,
   ReqbusError,
+  Runner,
   Slot,
   SlotError,
   SlotPool,
   Subscription,
+  Teller,
   Wait,
   nonpositiveIsUnlimited,
 } = reqbus;

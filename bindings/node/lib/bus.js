@@ -46,6 +46,11 @@ class Bus {
     this.#native = options instanceof native.NativeBus ? options : call(() => new native.NativeBus(options));
   }
 
+  /** Its handle, for a teller. */
+  static handleOf(bus) {
+    return bus.#native;
+  }
+
   /** Publishes one event; `false`, and nothing happens, if the bus is closed. */
   publish(event) {
     const [sort, text, bytes] = payloadOf(event);

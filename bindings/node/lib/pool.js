@@ -4,6 +4,7 @@ const native = require('./native.js').get();
 const { SlotError, call, cancelledBefore, limitOf } = require('./errors.js');
 const { drain } = require('./loop.js');
 const { Slot } = require('./slot.js');
+const { Teller } = require('./teller.js');
 const { Wait, slotOf } = require('./wait.js');
 
 /** A limit as the extension takes it. */
@@ -68,13 +69,17 @@ function countersOf(stats) {
   return { ...counters, waits: times, ...(peak == null ? {} : { peak, meanHold: meanHoldMs ?? null }) };
 }
 
+function poolOf({ teller, heldLong, ...options }) {
+  return new native.NativePool({ ...options, heldLongMs: heldLong }, Teller.handleOf(teller));
+}
+
 /** Limits on requests in flight. */
 class SlotPool {
   #native;
 
   /** Tests pass a handle in place of the options. */
   constructor(options = {}) {
-    this.#native = options instanceof native.NativePool ? options : call(() => new native.NativePool(options));
+    this.#native = options instanceof native.NativePool ? options : call(() => poolOf(options));
   }
 
   /** Takes a slot of every key or of none, waiting for it. */

@@ -61,6 +61,10 @@ impl NativeBus {
     pub(crate) fn make(options: BusOptions) -> napi::Result<Self> {
         Bus::new(options).or_throw().map(|bus| Self { bus })
     }
+
+    pub(crate) const fn get(&self) -> &Bus {
+        &self.bus
+    }
 }
 
 #[napi]

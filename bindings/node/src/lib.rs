@@ -16,6 +16,7 @@
     reason = "positional: an object costs a microsecond to cross"
 )]
 
+mod admission;
 mod asks;
 mod backoff;
 mod bus;
@@ -25,6 +26,7 @@ mod items;
 mod join;
 mod looping;
 mod options;
+mod permit;
 mod pool;
 mod pool_keys;
 mod refusal;
@@ -32,6 +34,7 @@ mod slot;
 mod slot_stats;
 mod stats;
 mod subscription;
+mod teller;
 #[cfg(feature = "test-clock")]
 mod test_clock;
 mod wait;

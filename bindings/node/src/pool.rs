@@ -13,6 +13,7 @@ use crate::failure::OrThrow;
 use crate::looping::ringing;
 use crate::refusal::NativeRefusal;
 use crate::slot::{Answer, NativeSlot, answer};
+use crate::teller::NativeTeller;
 use crate::wait::NativeWait;
 use crate::whole::{Whole, ms, to_duration, to_u32};
 
@@ -29,6 +30,8 @@ pub struct NativePoolOptions {
     pub last: Option<Vec<String>>,
     /// Among how many processes a limit is divided.
     pub processes: Option<Whole>,
+    /// From when on a slot is held for long.
+    pub held_long_ms: Option<f64>,
 }
 
 /// How a wait goes; what is left out has the library's default.
@@ -116,12 +119,21 @@ impl NativePoolOptions {
                 Error::fixed(ErrorKind::InvalidArgument, "processes", why)
             })?;
         }
+        if let Some(time_ms) = self.held_long_ms {
+            options.held_long = to_duration(time_ms, "held_long")?;
+        }
         Ok(options)
     }
 }
 
 impl NativePool {
-    pub(crate) fn make(mut options: PoolOptions) -> napi::Result<Self> {
+    pub(crate) fn make(
+        mut options: PoolOptions,
+        teller: Option<&NativeTeller>,
+    ) -> napi::Result<Self> {
+        if let Some(teller) = teller {
+            options.observer = Some(teller.shared());
+        }
         let told: Arc<Mutex<Vec<NativeLeak>>> = Arc::default();
         let sink = told.clone();
         // On whatever thread found the leak: kept until JavaScript asks.
@@ -146,10 +158,10 @@ impl NativePool {
 
 #[napi]
 impl NativePool {
-    /// A pool.
+    /// A pool, of which the teller hears.
     #[napi(constructor)]
-    pub fn new(options: NativePoolOptions) -> napi::Result<Self> {
-        Self::make(options.to_core().or_throw()?)
+    pub fn new(options: NativePoolOptions, teller: Option<&NativeTeller>) -> napi::Result<Self> {
+        Self::make(options.to_core().or_throw()?, teller)
     }
 
     /// Takes a slot of one key or not.

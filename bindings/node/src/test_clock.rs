@@ -6,11 +6,13 @@ use napi_derive::napi;
 use reqbus_core::slots::FaultOptions;
 use reqbus_core::time::{Clock, ClockDriver};
 
+use crate::admission::{NativeAdmission, NativeRunnerOptions};
 use crate::bus::NativeBus;
 use crate::failure::OrThrow;
 use crate::looping::ringing;
 use crate::options::NativeBusOptions;
 use crate::pool::{NativePool, NativePoolOptions};
+use crate::teller::NativeTeller;
 use crate::whole::to_duration;
 
 /// A clock that stands still until it is advanced.
@@ -65,6 +67,7 @@ impl NativeTestClock {
         &self,
         options: NativePoolOptions,
         fault: Option<NativeFault>,
+        teller: Option<&NativeTeller>,
     ) -> napi::Result<NativePool> {
         let mut options = options.to_core().or_throw()?;
         options.clock = self.clock.clone();
@@ -76,6 +79,18 @@ impl NativeTestClock {
             lost_lease: fault.lost_lease,
             ..FaultOptions::default()
         });
-        NativePool::make(options)
+        NativePool::make(options, teller)
+    }
+
+    /// An admission on this clock.
+    #[napi]
+    pub fn admission(
+        &self,
+        options: NativeRunnerOptions,
+        teller: Option<&NativeTeller>,
+    ) -> napi::Result<NativeAdmission> {
+        let mut options = options.to_core()?;
+        options.clock = self.clock.clone();
+        NativeAdmission::make(options, teller)
     }
 }

@@ -14,7 +14,7 @@ const TESTING = JSON.stringify(join(__dirname, 'support/testing.js'));
 
 /** Runs a program, which must end by itself. */
 function run(body) {
-  const code = `const { Bus, SlotPool } = require(${TESTING}); (async () => { ${body} })();`;
+  const code = `const { Bus, Runner, SlotPool } = require(${TESTING}); (async () => { ${body} })();`;
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['-e', code], { timeout: 20000, encoding: 'utf8' });
   assert.deepEqual([status, signal, stderr], [0, null, ''], stderr);
   return stdout;
@@ -37,6 +37,14 @@ test('a process ends with waits for slots pending', () => {
     pool.acquire('user', 1, { limit: 1 }).then(() => console.log('granted'));
     console.log('last');`;
   assert.equal(run(body), 'last\n');
+});
+
+test('a process ends with a runner started and a check that hangs', () => {
+  const body = `const runner = new Runner({ due: () => ['a'], check: () => new Promise(() => {}) }).start();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    console.log(runner.inFlight().length);
+    console.log((await runner.stop({ timeout: 10 })).left.map(({ id }) => id).join());`;
+  assert.equal(run(body), '1\na\n');
 });
 
 test('process.exit in the middle of everything is quiet', () => {

@@ -7,9 +7,11 @@ const loader = require('../../lib/native.js');
 loader.use(require(join(__dirname, 'reqbus.test.node')));
 const native = loader.get();
 const reqbus = require('../../index.js');
+const { nativeOptions } = require('../../lib/admission.js');
+const { call } = require('../../lib/errors.js');
 const { drain } = require('../../lib/loop.js');
 
-/** A clock for buses and pools. */
+/** A clock for buses, pools and runners. */
 class TestClock {
   #native = new native.NativeTestClock();
 
@@ -22,9 +24,20 @@ class TestClock {
   }
 
   /** With `fault` on the store of tests. */
-  pool(options = {}, fault) {
+  pool({ teller, heldLong, ...options } = {}, fault) {
     const line = fault && { seed: 0, latestMs: 0, lost: 0, doubled: 0, lostLease: 0, ...fault };
-    return new reqbus.SlotPool(this.#native.pool(options, line));
+    const all = { ...options, heldLongMs: heldLong };
+    return new reqbus.SlotPool(this.#native.pool(all, line, reqbus.Teller.handleOf(teller)));
+  }
+
+  admission(options = {}) {
+    const made = call(() => this.#native.admission(nativeOptions(options), reqbus.Teller.handleOf(options.teller)));
+    return new reqbus.Admission(made);
+  }
+
+  /** Whose rounds and limits are on this clock; its timers are those of the loop, which tests tick. */
+  runner({ due, check, onError, ...options }) {
+    return new reqbus.Runner({ due, check, onError }, () => this.admission(options));
   }
 }
 

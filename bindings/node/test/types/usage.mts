@@ -1,5 +1,5 @@
 // What users write must compile, and what they may not write must not.
-import { Backoff, Bus, SlotError, SlotPool, type Item } from 'reqbus';
+import { Admission, Backoff, Bus, Runner, SlotError, SlotPool, Teller, type Item } from 'reqbus';
 
 const bus = new Bus({ logEvents: 10n });
 bus.publish({ kind: 'deploy', json: { version: 1 } });
@@ -45,3 +45,18 @@ export async function take(signal: AbortSignal): Promise<void> {
 }
 
 export const delay: number = new Backoff({ seed: 7n }).next();
+
+export async function check(signal: AbortSignal): Promise<string[]> {
+  const teller = new Teller(bus, { kinds: ['check.finished'] });
+  // @ts-expect-error: no such kind
+  new Teller(bus, { kinds: ['check.begun'] });
+  const runner = new Runner({ due: async () => ['a', ['b', 10], { id: 7n }], check: (id) => id.length > 0, teller }).start();
+  const { left } = await runner.stop({ timeout: 1, signal });
+  for (const permit of new Admission({ atOnce: 1 }).admit(['a'])) {
+    // @ts-expect-error: no such verdict
+    permit.finish('ok');
+  }
+  // @ts-expect-error: a runner checks
+  new Runner({ due: () => [] });
+  return left.map(({ id }) => id);
+}
