@@ -1,3 +1,13 @@
 import http from './http.js';
 
-export const { fetchHandler, sseHandler } = http;
+export const {
+  Doors,
+  fetchHandler,
+  fetchViewer,
+  parseOriginPolicy,
+  parseTrustedProxies,
+  requests,
+  sseHandler,
+  viewerHandler,
+  wsHandler,
+} = http;

@@ -1,161 +1,185 @@
 'use strict';
-// SSE as clients see it, mounted in plain http, Express, Fastify and Hono.
+// SSE as clients see it, mounted in plain http, Express, Fastify and Hono; and the page that shows it.
 
 const assert = require('node:assert/strict');
-const { once } = require('node:events');
-const { createServer, request: httpRequest } = require('node:http');
 const { test } = require('node:test');
 
 const { Bus } = require('./support/testing.js');
-const { fetchHandler, sseHandler } = require('../http.js');
-const { Gate, isAllowedOrigin } = require('../lib/http/gate.js');
+const { createServer, listen, listenFastify, read, until } = require('./support/hosts.js');
+const { Doors, fetchHandler, fetchViewer, sseHandler, viewerHandler } = require('../http.js');
 
-async function listen(server) {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const close = () => {
-    server.closeAllConnections?.();
-    return new Promise((resolve) => server.close(resolve));
-  };
-  return { port: server.address().port, close };
-}
-
-/** Each mounts `/events` and says where, and how to stop. */
+/** Each mounts `/events` and `/viewer`, and says where, and how to stop. */
 const HOSTS = {
-  http: (bus, options) => listen(createServer(sseHandler(bus, options))),
+  http: (bus, options) => {
+    const [events, viewer] = [sseHandler(bus, options), viewerHandler()];
+    return listen(createServer((req, res) => (req.url === '/viewer' ? viewer : events)(req, res)));
+  },
   express: (bus, options) => {
     const app = require('express')();
-    app.get('/events', sseHandler(bus, options));
+    app.all('/events', sseHandler(bus, options));
+    app.get('/viewer', viewerHandler());
     return listen(createServer(app));
   },
   fastify: async (bus, options) => {
     const app = require('fastify')();
-    const handler = sseHandler(bus, options);
-    app.get('/events', (request, reply) => {
-      reply.hijack();
-      handler(request.raw, reply.raw);
-    });
-    await app.listen({ port: 0, host: '127.0.0.1' });
-    const close = () => {
-      app.server.closeAllConnections();
-      return app.close();
-    };
-    return { port: app.server.address().port, close };
+    const mount = (path, handler) =>
+      app.all(path, (request, reply) => {
+        reply.hijack();
+        handler(request.raw, reply.raw);
+      });
+    mount('/events', sseHandler(bus, options));
+    mount('/viewer', viewerHandler());
+    return listenFastify(app);
   },
   hono: async (bus, options) => {
     const { Hono } = require('hono');
     const { createAdaptorServer } = require('@hono/node-server');
     const app = new Hono();
-    const handler = fetchHandler(bus, options);
-    app.get('/events', (c) => handler(c.req.raw));
+    const [events, viewer] = [fetchHandler(bus, options), fetchViewer()];
+    app.all('/events', (c) => events(c.req.raw));
+    app.get('/viewer', () => viewer());
     return listen(createAdaptorServer(app));
   },
 };
 
-/** Connects, and reads until `isDone` of the text so far; then the client goes away. */
-async function read(port, headers, isDone, path = '/events') {
-  const req = httpRequest({ port, host: '127.0.0.1', path, headers });
-  req.end();
-  const [res] = await once(req, 'response');
-  let text = '';
-  for await (const chunk of res.setEncoding('utf8')) {
-    text += chunk;
-    if (isDone(text)) break;
-  }
-  req.destroy();
-  return { status: res.statusCode, headers: res.headers, text };
-}
-
-async function until(isTrue) {
-  for (let at = 0; at < 400 && !isTrue(); at += 1) await new Promise((resolve) => setTimeout(resolve, 5));
-  assert.ok(isTrue());
-}
+const has = (what) => ({ isDone: (text) => text.includes(what) });
 
 for (const [name, mount] of Object.entries(HOSTS)) {
   test(`${name}: live, resumed, resynced, left, ended`, async () => {
     const bus = new Bus();
-    const { port, close } = await mount(bus, { linger: 0, heartbeat: 30 });
+    const { port, close } = await mount(bus, { linger: 0, heartbeat: 30, retry: 1234 });
     try {
-      const live = read(port, {}, (text) => text.includes('data: b'));
+      const live = read(port, has('data: b'));
       await until(() => bus.stats().subscriptions === 1n);
       bus.publish({ kind: 'k', text: 'a' });
       bus.publish({ kind: 'k', text: 'b' });
       const got = await live;
       assert.equal(got.status, 200);
       assert.match(got.headers['content-type'], /^text\/event-stream/);
+      assert.match(got.headers['cache-control'], /no-cache/);
+      const begin = (seq) => `retry: 1234\n\nid: ${bus.epoch}-${seq}\n\n`;
       const frame = (seq, text) => `id: ${bus.epoch}-${seq}\nevent: k\ndata: ${text}\n\n`;
-      assert.equal(got.text, frame(1, 'a') + frame(2, 'b'));
+      assert.equal(got.text, begin(0) + frame(1, 'a') + frame(2, 'b'));
       // A client that went away is off the bus.
       await until(() => bus.stats().subscriptions === 0n);
 
       // The header beats the query.
       const path = `/events?last_event_id=${bus.epoch}-0`;
-      const after = { 'last-event-id': `${bus.epoch}-1` };
-      assert.equal((await read(port, after, (text) => text.includes('b'), path)).text, frame(2, 'b'));
-      assert.match((await read(port, {}, (text) => text.includes('data: b'), path)).text, /data: a/);
-      const resync = await read(port, { 'last-event-id': 'nonsense' }, (text) => text.includes('\n\n'));
+      const headers = { 'last-event-id': `${bus.epoch}-1` };
+      assert.equal((await read(port, { ...has('data: b'), path, headers })).text, begin(1) + frame(2, 'b'));
+      assert.match((await read(port, { ...has('data: b'), path })).text, /data: a/);
+      const resync = await read(port, { ...has('reqbus.resync'), headers: { 'last-event-id': 'nonsense' } });
       assert.match(resync.text, /event: reqbus\.resync\n/);
-      const beat = await read(port, after, (text) => text.split('\n\n').length > 2);
-      assert.equal(beat.text, `${frame(2, 'b')}id: ${bus.epoch}-2\n\n`);
+      // B9: after a silence, the id up to which it has everything.
+      const isBeaten = (text) => text.endsWith(`data: b\n\nid: ${bus.epoch}-2\n\n`);
+      const beat = await read(port, { isDone: isBeaten, headers });
+      assert.equal(beat.text, `${begin(1)}${frame(2, 'b')}id: ${bus.epoch}-2\n\n`);
 
       await until(() => bus.stats().subscriptions === 0n);
-      const ended = read(port, {}, () => false);
+      const ended = read(port);
       await until(() => bus.stats().subscriptions > 0n);
       bus.close();
-      assert.equal((await ended).text, '');
-      assert.equal((await read(port, {}, () => true)).status, 503);
+      assert.match((await ended).text, /^retry: 1234\n\n/);
+      assert.equal((await read(port)).status, 503);
     } finally {
       await close();
     }
   });
 
-  test(`${name}: limits and origins`, async () => {
+  test(`${name}: limits, origins, methods, switched off`, async () => {
     const bus = new Bus();
-    const { port, close } = await mount(bus, { maxConnections: 1, linger: 0 });
+    let enabled = true;
+    const doors = new Doors({ maxConnections: 1, enabled: () => enabled });
+    const { port, close } = await mount(bus, { doors, linger: 0 });
     try {
-      const one = read(port, {}, (text) => text.includes('data: a'));
+      const one = read(port, has('data: a'));
       await until(() => bus.stats().subscriptions === 1n);
-      const refused = await read(port, {}, () => false);
+      assert.equal(doors.connections, 1);
+      const refused = await read(port);
       assert.deepEqual([refused.status, refused.text], [503, 'too many connections\n']);
-      const foreign = await read(port, { origin: 'https://evil.example' }, () => false);
+      const foreign = await read(port, { headers: { origin: 'https://evil.example' } });
       assert.equal(foreign.status, 403);
       bus.publish({ kind: 'k', text: 'a' });
       await one;
-      await until(() => bus.stats().subscriptions === 0n);
+      await until(() => doors.connections === 0);
       // The place was given back, and a page of the same host may connect.
-      const again = read(port, { origin: 'http://127.0.0.1:9' }, (text) => text.includes('data: b'));
+      const again = read(port, { ...has('data: b'), headers: { origin: 'http://127.0.0.1:9' } });
       await until(() => bus.stats().subscriptions === 1n);
       bus.publish({ kind: 'k', text: 'b' });
       assert.equal((await again).status, 200);
+      await until(() => doors.connections === 0);
+
+      const head = await read(port, { method: 'HEAD' });
+      assert.deepEqual([head.status, head.text], [200, '']);
+      assert.match(head.headers['content-type'], /^text\/event-stream/);
+      assert.equal((await read(port, { method: 'POST' })).status, 405);
+      enabled = false;
+      assert.equal((await read(port)).status, 204);
+      assert.deepEqual([doors.connections, bus.stats().subscriptions], [0, 0n]);
     } finally {
       bus.close();
+      await close();
+    }
+  });
+
+  test(`${name}: the viewer`, async () => {
+    const bus = new Bus();
+    const { port, close } = await mount(bus);
+    try {
+      const { status, headers, text } = await read(port, { path: '/viewer' });
+      assert.equal(status, 200);
+      assert.match(headers['content-type'], /^text\/html/);
+      assert.match(headers['content-security-policy'], /default-src 'none'/);
+      assert.match(text, /EventSource\('events'\)/);
+    } finally {
       await close();
     }
   });
 }
 
-test('origins: none is allowed unless strict; the host name decides', () => {
-  assert.equal(isAllowedOrigin(undefined, 'a.example'), true);
-  assert.equal(isAllowedOrigin('', 'a.example', { strictOrigin: true }), false);
-  assert.equal(isAllowedOrigin('https://a.example', 'a.example:8080'), true);
-  assert.equal(isAllowedOrigin('https://A.example:1', 'a.EXAMPLE'), true);
-  assert.equal(isAllowedOrigin('https://[::1]:3', '[::1]:8080'), true);
-  assert.equal(isAllowedOrigin('https://a.example.evil', 'a.example'), false);
-  assert.equal(isAllowedOrigin('null', 'a.example'), false);
-  assert.equal(isAllowedOrigin('https://b.example', 'a.example', { origins: ['https://b.example'] }), true);
-  assert.equal(isAllowedOrigin('https://a.example', undefined), false);
+test('b9: a quiet stream is sent the id up to which it has everything, also if all of it was for others', async () => {
+  const bus = new Bus();
+  const { port, close } = await listen(createServer(sseHandler(bus, { heartbeat: 20, linger: 0, kinds: ['other'] })));
+  const reads = read(port, { isDone: (text) => text.endsWith(`id: ${bus.epoch}-1\n\n`) });
+  await until(() => bus.stats().subscriptions === 1n);
+  bus.publish({ kind: 'k' });
+  await reads;
+  await close();
 });
 
-test('a gate counts by address, gives back once, and forgets who is gone', () => {
-  const gate = new Gate({ maxConnections: 3, maxPerAddress: 2 });
-  const [one] = [gate.enter('a'), gate.enter('a')];
-  assert.equal(gate.enter('a'), null);
-  const other = gate.enter('b');
-  assert.equal(gate.enter('c'), null);
-  one();
-  one();
-  assert.equal(gate.open, 2);
-  other();
-  assert.ok(gate.enter('a'));
-  assert.throws(() => new Gate({ maxConnections: 0 }), RangeError);
+test('a burst is one write', async () => {
+  const bus = new Bus();
+  let writes = 0;
+  const sse = sseHandler(bus, { linger: 20 });
+  const handler = (req, res) => {
+    const { write } = res;
+    res.write = function counted(...args) {
+      writes += 1;
+      return write.apply(this, args);
+    };
+    return sse(req, res);
+  };
+  const { port, close } = await listen(createServer(handler));
+  const reads = read(port, has('data: 99'));
+  await until(() => bus.stats().subscriptions === 1n && writes === 1);
+  for (let at = 0; at < 100; at += 1) bus.publish({ kind: 'k', text: `${at}` });
+  await reads;
+  assert.equal(writes, 2);
+  await close();
+});
+
+test('a client that takes nothing is let go', async () => {
+  const bus = new Bus({ logEvents: 100000, logBytes: 1 << 28 });
+  const { port, close } = await listen(createServer(sseHandler(bus, { linger: 0, writeTimeout: 50 })));
+  const socket = require('node:net').connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  socket.pause();
+  socket.write('GET /events HTTP/1.1\r\nhost: x\r\n\r\n');
+  await until(() => bus.stats().subscriptions === 1n);
+  const text = 'x'.repeat(1 << 19);
+  const events = Array.from({ length: 40 }, () => ({ kind: 'k', text }));
+  bus.publishMany(events);
+  await until(() => bus.stats().subscriptions === 0n);
+  socket.destroy();
+  await close();
 });

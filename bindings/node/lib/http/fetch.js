@@ -1,35 +1,37 @@
 'use strict';
 
-const { Gate, isAllowedOrigin } = require('./gate.js');
-const { SSE_HEADERS, pump, resumeId, subscribeOptions } = require('./stream.js');
+const { Doors } = require('./doors.js');
+const { SSE_HEADERS, pumpEvents, resumeId, subscribeOptions } = require('./stream.js');
 
 function refusal(status, text, headers = {}) {
-  return new Response(`${text}\n`, { status, headers });
+  return new Response(status === 204 ? null : `${text}\n`, { status, headers: { 'cache-control': 'no-store', ...headers } });
 }
 
 /** A handler of `Request` to `Response`: for Hono and others that speak the words of fetch. */
 function fetchHandler(bus, options = {}) {
-  const gate = new Gate(options);
+  const doors = Doors.of(options);
   const encoder = new TextEncoder();
-  const addressOf = options.addressOf ?? (() => '');
   return function sse(request) {
-    if (request.method !== 'GET') return refusal(405, 'GET only', { allow: 'GET' });
+    if (request.method !== 'GET' && request.method !== 'HEAD') return refusal(405, 'GET only', { allow: 'GET, HEAD' });
     const host = request.headers.get('host') ?? new URL(request.url).host;
-    if (!isAllowedOrigin(request.headers.get('origin'), host, options)) return refusal(403, 'origin not allowed');
+    if (!doors.isAllowedOrigin(request.headers.get('origin'), host)) return refusal(403, 'origin not allowed');
+    if (!doors.enabled) return refusal(204);
     if (bus.closed) return refusal(503, 'closed');
+    if (request.method === 'HEAD') return new Response(null, { headers: SSE_HEADERS });
     // Without `addressOf` nobody has an address: only the limit of all counts.
-    const leave = gate.enter(options.addressOf ? addressOf(request) : Symbol('nobody'));
+    const leave = doors.enter(options.addressOf ? options.addressOf(request) : Symbol('nobody'));
     if (leave === null) return refusal(503, 'too many connections');
     const after = resumeId(request.headers.get('last-event-id'), request.url);
     const subscription = bus.subscribe(subscribeOptions(options, after));
     const gone = new AbortController();
+    let wanted = null;
     const leaveAll = () => {
       gone.abort();
+      wanted?.();
       subscription.free();
       leave();
     };
     request.signal?.addEventListener('abort', leaveAll, { once: true });
-    let wanted = null;
     const body = new ReadableStream({
       start(controller) {
         const write = (frames) => {
@@ -38,7 +40,7 @@ function fetchHandler(bus, options = {}) {
           // Until the client asks for more.
           return new Promise((resolve) => (wanted = resolve));
         };
-        pump(subscription, options, gone.signal, write)
+        pumpEvents(subscription, options, gone.signal, write)
           .then(() => controller.close())
           .catch((error) => {
             if (!gone.signal.aborted) controller.error(error);
@@ -49,10 +51,7 @@ function fetchHandler(bus, options = {}) {
         wanted?.();
         wanted = null;
       },
-      cancel() {
-        wanted?.();
-        leaveAll();
-      },
+      cancel: leaveAll,
     });
     return new Response(body, { headers: SSE_HEADERS });
   };

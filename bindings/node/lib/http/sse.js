@@ -1,11 +1,11 @@
 'use strict';
 
-const { Gate, isAllowedOrigin } = require('./gate.js');
-const { SSE_HEADERS, pump, resumeId, subscribeOptions } = require('./stream.js');
+const { Doors } = require('./doors.js');
+const { SSE_HEADERS, pumpEvents, resumeId, subscribeOptions } = require('./stream.js');
 
 function refuse(res, status, text, headers = {}) {
-  res.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', ...headers });
-  res.end(`${text}\n`);
+  res.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store', ...headers });
+  res.end(status === 204 ? undefined : `${text}\n`);
 }
 
 /** Until the client has taken what was written, or is gone. */
@@ -23,22 +23,24 @@ function drained(res) {
 
 /** A handler of `(req, res)` for plain http, Express and whatever hands those out. */
 function sseHandler(bus, options = {}) {
-  const gate = new Gate(options);
+  const doors = Doors.of(options);
   return async function sse(req, res) {
-    if (req.method !== 'GET') return refuse(res, 405, 'GET only', { allow: 'GET' });
-    if (!isAllowedOrigin(req.headers.origin, req.headers.host, options)) return refuse(res, 403, 'origin not allowed');
+    if (req.method !== 'GET' && req.method !== 'HEAD') return refuse(res, 405, 'GET only', { allow: 'GET, HEAD' });
+    if (!doors.isAllowed(req)) return refuse(res, 403, 'origin not allowed');
+    // The one status by which an EventSource stops for good.
+    if (!doors.enabled) return refuse(res, 204);
     if (bus.closed) return refuse(res, 503, 'closed');
-    const leave = gate.enter(req.socket?.remoteAddress ?? '');
+    const leave = doors.enter(doors.addressOf(req));
     if (leave === null) return refuse(res, 503, 'too many connections');
     const gone = new AbortController();
     res.on('close', () => gone.abort());
     let subscription;
     try {
+      if (req.method === 'HEAD') return res.writeHead(200, SSE_HEADERS).end();
       const after = resumeId(req.headers['last-event-id'], req.originalUrl ?? req.url);
       subscription = bus.subscribe(subscribeOptions(options, after));
       res.writeHead(200, SSE_HEADERS);
-      res.flushHeaders();
-      await pump(subscription, options, gone.signal, (frames) => {
+      await pumpEvents(subscription, options, gone.signal, (frames) => {
         if (!res.write(frames)) return drained(res);
       });
       res.end();
@@ -54,4 +56,4 @@ function sseHandler(bus, options = {}) {
   };
 }
 
-module.exports = { sseHandler };
+module.exports = { refuse, sseHandler };

@@ -1,5 +1,7 @@
 // What users write must compile, and what they may not write must not.
 import { Admission, Backoff, Bus, Runner, SlotError, SlotPool, Teller, type Item } from 'reqbus';
+import { createServer } from 'node:http';
+import { Doors, fetchHandler, requests, sseHandler, viewerHandler, wsHandler } from 'reqbus/http';
 
 const bus = new Bus({ logEvents: 10n });
 bus.publish({ kind: 'deploy', json: { version: 1 } });
@@ -60,3 +62,17 @@ export async function check(signal: AbortSignal): Promise<string[]> {
   new Runner({ due: () => [] });
   return left.map(({ id }) => id);
 }
+
+const doors = new Doors({ origin: 'strict', enabled: () => true });
+const handle = requests({
+  bus,
+  pool: new SlotPool(),
+  slots: (req) => [['user', String(req.headers['x-user']), 5]],
+  describe: (req, res) => ({ model: 'm', status: res.statusCode < 400 ? 'success' : 'error', extra: { pings: req.reqbus?.pingBytes } }),
+});
+const [events, viewer, ws] = [sseHandler(bus, { doors, retry: 1 }), viewerHandler(), wsHandler(bus, { doors })];
+const server = createServer((req, res) => handle(req, res, () => (req.url === '/events' ? void events(req, res) : viewer(req, res))));
+export const undo: () => void = ws.attach(server, '/ws');
+export const answer: (request: Request) => Response = fetchHandler(bus);
+// @ts-expect-error: no such policy
+new Doors({ origin: 'open' });
