@@ -73,6 +73,7 @@ gotests: setup stage ## Test the Go package alone
 bench: stage ## Measure beside peers in one run; writes target/bench.json
 	cargo bench $(CARGO_FLAGS) -p reqbus-core --bench peers
 	cd bindings/go/bench && PKG_CONFIG_PATH='$(STAGE)/lib/pkgconfig' LD_LIBRARY_PATH='$(STAGE)/lib' go run . -out '$(TARGET)/bench.json'
+	scripts/node_bench.sh --out '$(TARGET)/bench.json'
 
 .PHONY: lint
 lint: ## Formatting, clippy, rustdoc, scripts, dependency policy
