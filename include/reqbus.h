@@ -2814,7 +2814,7 @@ reqbus_status reqbus_bell_enter(struct reqbus_bell *bell);
  * Ends what reqbus_bell_enter began on this thread, and takes up to `capacity` ready tokens, those of other threads too, into
  * `tokens` and their count to `*taken`. If tokens remain, the bell rings.
  *
- * Otherwise as reqbus_bell_take, but the descriptor is left as it is.
+ * Otherwise as reqbus_bell_take, but the descriptor is left as it is. A call that is refused for its arguments ends it too.
  */
 reqbus_status reqbus_bell_leave(struct reqbus_bell *bell,
                                 uint64_t *tokens,

@@ -157,7 +157,7 @@ pub unsafe extern "C" fn reqbus_bell_enter(bell: *mut reqbus_bell) -> reqbus_sta
 /// Ends what reqbus_bell_enter began on this thread, and takes up to `capacity` ready tokens, those of other threads too, into
 /// `tokens` and their count to `*taken`. If tokens remain, the bell rings.
 ///
-/// Otherwise as reqbus_bell_take, but the descriptor is left as it is.
+/// Otherwise as reqbus_bell_take, but the descriptor is left as it is. A call that is refused for its arguments ends it too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reqbus_bell_leave(
     bell: *mut reqbus_bell,
@@ -169,7 +169,13 @@ pub unsafe extern "C" fn reqbus_bell_leave(
         // SAFETY: NULL or alive, as the header asks.
         let bell = unsafe { borrow(bell) }?;
         // SAFETY: as the header asks.
-        let (room, taken) = unsafe { room(tokens, capacity, taken) }?;
+        let (room, taken) = match unsafe { room(tokens, capacity, taken) } {
+            Ok(both) => both,
+            Err(error) => {
+                bell.leave(&mut []);
+                return Err(error);
+            }
+        };
         // SAFETY: `room` checked it.
         unsafe { put(taken, bell.leave(room)) };
         Ok(REQBUS_OK)

@@ -99,6 +99,13 @@ static void rules(void) {
     CHECK(taken == 2 && !readable(fd, 0)); /* one of the three is detached */
     for (int i = 0; i < 3; i++) OK(try_recv(subs[i], batch));
     settle(bell, subs, batch);
+    /* A leave without room is refused, and ends it: what became ready rings. */
+    OK(reqbus_bell_enter(bell));
+    OK(say(bus, "k", "", "y"));
+    IS(REQBUS_INVALID_ARGUMENT, reqbus_bell_leave(bell, tokens, 0, &taken));
+    CHECK(readable(fd, 1000));
+    for (int i = 0; i < 3; i++) OK(try_recv(subs[i], batch));
+    settle(bell, subs, batch);
 
     /* A closed subscription is ready until its end has been read. */
     OK(reqbus_subscription_close(subs[0], NULL));

@@ -213,7 +213,6 @@ impl BellCore {
     }
 
     /// Whether it was made in this process.
-    #[cfg(not(loom))]
     pub(super) fn is_here(&self) -> bool {
         self.generation.is_current()
     }
@@ -245,7 +244,6 @@ impl BellCore {
 
     /// Wakes the loop; without any lock. Not if the calling thread serves this bell by itself ([`Bell::enter`]).
     pub(super) fn wake(&self) {
-        #[cfg(not(loom))]
         if self.is_own() {
             return;
         }
@@ -289,6 +287,11 @@ impl BellCore {
                 source.wake_now();
             }
         }
+    }
+
+    /// Whether tokens became ready that are not among those left over.
+    pub(super) fn has_new_tokens(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     pub(super) fn has_tokens(&self) -> bool {

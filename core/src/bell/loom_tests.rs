@@ -500,6 +500,79 @@ fn loom_a_driver_that_goes_leaves_nobody_asleep() {
     });
 }
 
+/// A loop's own thread makes one token ready while it serves its bell by itself, another thread the other: `leave` takes
+/// them, or they ring, whatever room it has. With no room, all ring.
+///
+/// Catches: a `leave` that rings not for what it leaves; one that takes nothing; an `is_own` that is true on any thread.
+#[test]
+fn loom_what_a_thread_of_its_own_makes_ready_is_taken_or_rung() {
+    for room in 0..=2 {
+        check(4, move || {
+            let bell = Bell::new();
+            let sources = [Source::new(), Source::new()];
+            bell.fd().unwrap();
+            for (token, source) in sources.iter().enumerate() {
+                source.attach(&bell, token as u64);
+            }
+            assert_eq!(bell.take(&mut [0; 2]), 2);
+            let [own, others] = sources;
+            let other = thread::spawn(move || others.mark_ready());
+            let mut seen = [false; 2];
+            let mut tokens = [0; 2];
+            bell.enter();
+            own.mark_ready();
+            let taken = bell.leave(&mut tokens[..room]);
+            assert!(taken >= room.min(1), "its own was ready");
+            hand_on(&tokens[..taken], &mut seen);
+            while seen != [true; 2] {
+                poll(&bell);
+                let taken = bell.take(&mut tokens);
+                hand_on(&tokens[..taken], &mut seen);
+            }
+            other.join().unwrap();
+            assert_eq!(bell.take(&mut tokens), 0, "a token was handed out twice");
+        });
+    }
+}
+
+fn hand_on(tokens: &[u64], seen: &mut [bool; 2]) {
+    for token in tokens {
+        let seen = &mut seen[*token as usize];
+        assert!(!*seen, "a token was handed out twice");
+        *seen = true;
+    }
+}
+
+/// One that makes nothing ready, or closes its bell, keeps nobody else's ring from anybody.
+///
+/// Catches: a `leave` that takes tokens and drops what does not fit; a `leave` that forgets a close.
+#[test]
+fn loom_a_thread_of_its_own_keeps_no_ring_of_others_and_no_close() {
+    check(3, || {
+        let bell = Bell::new();
+        let source = Source::new();
+        bell.fd().unwrap();
+        source.attach(&bell, 0);
+        assert_eq!(bell.take(&mut [0; 2]), 1);
+        let other = thread::spawn(move || source.mark_ready());
+        bell.enter();
+        assert_eq!(bell.leave(&mut []), 0);
+        poll(&bell);
+        assert_eq!(bell.take(&mut [0; 2]), 1);
+        other.join().unwrap();
+
+        let sleeper = {
+            let bell = bell.clone();
+            thread::spawn(move || while bell.wait(&mut [0; 1], None).is_ok() {})
+        };
+        bell.enter();
+        bell.close();
+        assert_eq!(bell.leave(&mut [0; 1]), 0);
+        poll(&bell);
+        sleeper.join().unwrap();
+    });
+}
+
 /// Everything goes while a ring is in progress: the subscription, then the bell, then the log.
 ///
 /// Catches: a `disarm` that unlinks a source which a chain has taken.

@@ -19,7 +19,6 @@ mod doorbell;
 mod drive;
 #[cfg(all(test, loom))]
 mod loom_tests;
-#[cfg(not(loom))]
 mod own;
 mod park;
 mod ready;

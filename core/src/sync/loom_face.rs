@@ -7,6 +7,14 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) type MutexGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
 
+/// std's macro over loom's, which knows no `const`.
+macro_rules! local_key {
+    ($(#[$attr:meta])* static $name:ident: $t:ty = const { $init:expr };) => {
+        loom::thread_local! { $(#[$attr])* static $name: $t = $init; }
+    };
+}
+pub(crate) use local_key;
+
 /// A mutex without poisoning.
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 

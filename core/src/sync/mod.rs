@@ -23,6 +23,8 @@ pub(crate) use std::sync::OnceLock;
 pub(crate) use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU64, Ordering, fence,
 };
+#[cfg(not(loom))]
+pub(crate) use std::thread_local as local_key;
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{
@@ -31,7 +33,7 @@ pub(crate) use loom::sync::atomic::{
 #[cfg(all(test, loom))]
 pub(crate) use loom_face::check;
 #[cfg(loom)]
-pub(crate) use loom_face::{Condvar, Mutex, MutexGuard, OnceCell, OnceCell as OnceLock};
+pub(crate) use loom_face::{Condvar, Mutex, MutexGuard, OnceCell, OnceCell as OnceLock, local_key};
 
 /// A value on cache lines of its own, so that its writers do not slow its neighbours' readers.
 /// 128 bytes: two lines, because adjacent lines are prefetched in pairs on x86-64 and aarch64.
