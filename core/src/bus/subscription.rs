@@ -80,6 +80,11 @@ impl Subscription {
         &self.core
     }
 
+    /// [`ErrorKind::Forked`] in a child of the process that made it.
+    pub fn check_fork(&self) -> Result<()> {
+        self.core.bus.generation.check()
+    }
+
     /// Its number on its bus, from 1.
     #[must_use]
     pub fn id(&self) -> u64 {

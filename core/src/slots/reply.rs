@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::bell::{Parked, Source};
+use crate::bell::{Bell, Parked, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::Mutex;
 use crate::time::{Clock, Deadline};
@@ -49,11 +49,18 @@ impl<T> Reply<T> {
         (Self(State::Later(later.clone())), later)
     }
 
-    /// The answer, if it is there. Once.
-    pub(super) fn try_take(&mut self) -> Option<Result<T>> {
+    /// The answer, if it is there; it is given once.
+    pub fn try_take(&mut self) -> Option<Result<T>> {
         match &mut self.0 {
             State::Here(answer) => Some(answer.take().unwrap_or_else(|| Err(taken()))),
             State::Later(later) => later.answer.lock().take(),
+        }
+    }
+
+    /// Rings `bell` under `token` when the answer is there; the token is ready at once, so that nothing is missed.
+    pub fn attach(&self, bell: &Bell, token: u64) {
+        if let State::Later(later) = &self.0 {
+            later.source.attach(bell, token);
         }
     }
 
@@ -93,6 +100,7 @@ impl<T> Later<T> {
             }
             *place = Some(answer);
         }
+        self.source.mark_ready();
         self.source.wake_now();
     }
 }
