@@ -1,0 +1,131 @@
+"""What buses and pools tell of themselves. All counters are cumulative and never reset; all times are seconds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ._errors import Limit
+from ._reqbus import EventId
+
+
+class SubscriptionStats(NamedTuple):
+    """An account; at any quiet moment ``matched == delivered + lost + pending + abandoned``."""
+
+    matched: int
+    delivered: int
+    lost_full: int
+    lost_window: int
+    lost_evicted: int
+    pending: int
+    #: Unread when it was freed: only in a bus's totals.
+    abandoned: int
+    resyncs: int
+
+    @property
+    def lost(self) -> int:
+        """Lost, whatever the reason."""
+        return self.lost_full + self.lost_window + self.lost_evicted
+
+
+class BusStats(NamedTuple):
+    """The account of a bus."""
+
+    newest: EventId
+    kept_events: int
+    kept_bytes: int
+    subscriptions: int
+    #: Fields of ``extra`` that were left out because a request event has one of that name.
+    extra_clashes: int
+    #: Sums over all subscriptions there ever were.
+    totals: SubscriptionStats
+
+
+class Consumer(NamedTuple):
+    """One subscription, as a listing shows it."""
+
+    id: int
+    label: str
+    pid: int
+    keys: list[str]
+    kinds: list[str]
+    overflow: str
+    audience: str | None
+    age: float
+    closed: bool
+    stats: SubscriptionStats
+
+
+class Load(NamedTuple):
+    """How a key stands."""
+
+    in_use: int
+    waiting: int
+    lapsed: int
+    limit: Limit
+    closed: bool
+    oldest_wait: float | None
+    oldest_hold: float | None
+    #: ``(in_use + waiting) * 100 // limit``, which may pass 100; 0 without a limit.
+    rate: int
+    has_room: bool
+
+
+class Holder(NamedTuple):
+    """One who holds a slot of a key."""
+
+    id: int
+    key: tuple[str, str]
+    label: str
+    age: float
+
+
+class Leak(NamedTuple):
+    """A slot that was collected without a release."""
+
+    key: tuple[str, str]
+    label: str
+    age: float
+
+
+class Counters(NamedTuple):
+    """What was counted for a key or a scope."""
+
+    granted: int
+    granted_after_wait: int
+    busy: int
+    queue_full: int
+    timed_out: int
+    cancelled: int
+    closed: int
+    store_unavailable: int
+    lost: int
+    leaked: int
+    lapsed_offers: int
+    limit_changes: int
+
+
+class WaitTimes(NamedTuple):
+    """How long waits took that ended with a slot; percentiles are at most an eighth too high."""
+
+    #: How many there were.
+    waits: int
+    p50: float
+    p90: float
+    p99: float
+    max: float
+
+
+class KeyStats(NamedTuple):
+    """What is known of a key."""
+
+    counters: Counters
+    peak: int
+    mean_hold: float | None
+    waits: WaitTimes
+
+
+class ScopeStats(NamedTuple):
+    """The sum over the keys of a scope."""
+
+    counters: Counters
+    waits: WaitTimes

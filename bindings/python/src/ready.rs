@@ -1,0 +1,78 @@
+//! An awaitable that is done.
+
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyTuple;
+
+/// What a call returns that would have waited and need not: awaiting it suspends nobody.
+#[pyclass(frozen, module = "reqbus._reqbus")]
+pub struct Ready(Mutex<Option<Py<PyAny>>>);
+
+impl Ready {
+    pub fn of(value: Py<PyAny>) -> Self {
+        Self(Mutex::new(Some(value)))
+    }
+
+    /// As an object.
+    pub fn object(py: Python<'_>, value: Py<PyAny>) -> PyResult<Py<PyAny>> {
+        Ok(Py::new(py, Self::of(value))?.into_any())
+    }
+}
+
+/// As [`Ready`], of nothing, for any number of awaits.
+#[pyclass(frozen, module = "reqbus._reqbus")]
+struct Nothing;
+
+static NOTHING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+impl Ready {
+    /// An awaitable of `None`.
+    pub fn nothing(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let nothing =
+            NOTHING.get_or_try_init(py, || Ok::<_, PyErr>(Py::new(py, Nothing)?.into_any()))?;
+        Ok(nothing.clone_ref(py))
+    }
+}
+
+#[pymethods]
+impl Nothing {
+    fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    /// At its end at once, which says `None`.
+    fn __next__(&self) -> Option<Py<PyAny>> {
+        None
+    }
+}
+
+#[pymethods]
+impl Ready {
+    fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self.0.lock().take() {
+            // In a tuple: a value that is one would be taken for the exception's arguments. Any other spares the
+            // interpreter to make the exception.
+            Some(value) if value.bind(py).is_instance_of::<PyTuple>() => {
+                Err(PyStopIteration::new_err((value,)))
+            }
+            Some(value) => Err(PyStopIteration::new_err(value)),
+            None => Err(PyRuntimeError::new_err(
+                "cannot reuse already awaited answer",
+            )),
+        }
+    }
+}

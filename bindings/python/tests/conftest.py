@@ -1,0 +1,52 @@
+"""Coroutine tests run on a loop of their own, once on asyncio's and once on uvloop's, and leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import uvloop
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
+
+#: No test waits longer than this, whatever is wrong.
+LIMIT = 60.0
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if inspect.iscoroutinefunction(metafunc.function):
+        metafunc.fixturenames.append("_loop")
+        metafunc.parametrize("_loop", LOOPS)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    given = {name: pyfuncitem.funcargs[name] for name in names}
+    run_on(LOOPS[pyfuncitem.callspec.params["_loop"]], pyfuncitem.obj(**given))
+    return True
+
+
+def run_on(new_loop: Callable[[], asyncio.AbstractEventLoop], coroutine: Any) -> Any:
+    """Runs a coroutine as ``asyncio.run`` does, and fails if something on the loop failed unheard."""
+    loop, unheard = new_loop(), []
+    loop.set_exception_handler(lambda _loop, context: unheard.append(context))
+    try:
+        answer = loop.run_until_complete(asyncio.wait_for(coroutine, LIMIT))
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
+    assert not unheard, unheard
+    return answer
