@@ -44,7 +44,8 @@ def run_on(new_loop: Callable[[], asyncio.AbstractEventLoop], coroutine: Any) ->
         left = asyncio.all_tasks(loop)
         for task in left:
             task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
         loop.run_until_complete(loop.shutdown_default_executor())
     finally:
         loop.close()

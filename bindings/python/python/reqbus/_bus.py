@@ -122,7 +122,7 @@ class Subscription(_reqbus.Subscription, AsyncIterator[Item]):
         end = None if timeout is None else loop.time() + timeout
         if not joins and not self._joined():
             await self._wait_for(self._has_joined, timeout, joins=True)
-        self._begin(bell_of(loop))
+        number = self._begin(bell_of(loop))
         try:
             while True:
                 future: asyncio.Future[None] = loop.create_future()
@@ -138,7 +138,7 @@ class Subscription(_reqbus.Subscription, AsyncIterator[Item]):
                 if self.linger and not joins and not self.closed:
                     await asyncio.sleep(self.linger)
         finally:
-            self._end()
+            self._end(number)
 
     def _has_joined(self) -> bool | None:
         return self._joined() or None
