@@ -46,6 +46,7 @@ def run_on(new_loop: Callable[[], asyncio.AbstractEventLoop], coroutine: Any) ->
             task.cancel()
         if left:
             loop.run_until_complete(asyncio.wait(left))
+        loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
     finally:
         loop.close()

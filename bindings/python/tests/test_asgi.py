@@ -1,0 +1,310 @@
+"""The ASGI endpoints and the middleware, mounted in Starlette and FastAPI under a real uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import fastapi
+import httpx
+import pytest
+import uvicorn
+import websockets
+from starlette.applications import Starlette
+from starlette.responses import StreamingResponse
+from starlette.routing import Mount
+
+import reqbus
+from reqbus import asgi
+
+
+@asynccontextmanager
+async def served(app: Any) -> AsyncIterator[str]:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", loop="none"))
+        serving = asyncio.create_task(server.serve([listening]))
+        try:
+            yield f"127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await asyncio.wait_for(serving, 20)
+
+
+def mounted(framework: str, app: Any) -> Any:
+    if framework == "starlette":
+        return Starlette(routes=[Mount("/reqbus", app)])
+    api = fastapi.FastAPI()
+    api.mount("/reqbus", app)
+    return api
+
+
+class Frames:
+    """The blocks of an event stream, one by one."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._bytes = response.aiter_bytes()
+        self._buffer = b""
+
+    async def next(self) -> dict[str, str]:
+        while b"\n\n" not in self._buffer:
+            self._buffer += await asyncio.wait_for(anext(self._bytes), 10)
+        block, self._buffer = self._buffer.split(b"\n\n", 1)
+        lines = [line.split(": ", 1) for line in block.decode().split("\n")]
+        return {name: value for name, value in lines}
+
+    async def event(self) -> dict[str, str]:
+        while "data" not in (frame := await self.next()):
+            pass
+        return frame
+
+
+@pytest.mark.parametrize("framework", ["starlette", "fastapi"])
+async def test_events_resume_and_filter(framework: str) -> None:
+    bus = reqbus.Bus()
+    async with served(mounted(framework, asgi.app(bus))) as host, httpx.AsyncClient() as client:
+        url = f"http://{host}/reqbus/events"
+        async with client.stream("GET", url, params={"kind": ["a", "b"], "key": "u"}) as response:
+            assert response.status_code == 200 and response.headers["cache-control"] == "no-store"
+            assert response.headers["content-type"].startswith("text/event-stream")
+            frames = Frames(response)
+            assert await frames.next() == {"retry": "3000"} and set(await frames.next()) == {"id"}
+            bus.publish("a", {"n": 1}, key="u")
+            bus.publish("c", {"n": 2}, key="u")
+            bus.publish("b", {"n": 3}, key="other")
+            bus.publish("b", {"n": 4}, key="u")
+            first = await frames.event()
+            assert json.loads(first["data"]) == {"n": 1} and first["event"] == "a"
+            assert json.loads((await frames.event())["data"]) == {"n": 4}
+        # The header beats the query.
+        headers, params = {"Last-Event-ID": first["id"]}, {"last_event_id": "nonsense"}
+        async with client.stream("GET", url, headers=headers, params=params) as response:
+            frames = Frames(response)
+            assert [json.loads((await frames.event())["data"])["n"] for _ in range(3)] == [2, 3, 4]
+        async with client.stream("GET", url, params=params) as response:
+            resync = await Frames(response).event()
+            assert resync["event"] == "reqbus.resync" and "malformed" in resync["data"]
+            bus.close()
+        while bus.stats().subscriptions:
+            await asyncio.sleep(0.01)
+        assert (await client.get(url)).status_code == 503
+        assert (await client.get(f"http://{host}/reqbus/nothing")).status_code == 404
+
+
+async def test_b9_a_quiet_stream_is_sent_its_settled_id() -> None:
+    bus = reqbus.Bus()
+    async with served(asgi.app(bus, heartbeat=0.05)) as host, httpx.AsyncClient() as client:
+        async with client.stream("GET", f"http://{host}/events?kind=none") as response:
+            frames = Frames(response)
+            await frames.next()
+            assert (await frames.next())["id"].endswith("-0")
+            bus.publish("other", 1)
+            while not (await frames.next())["id"].endswith("-1"):
+                pass
+
+
+async def test_a_client_that_leaves_is_forgotten() -> None:
+    bus = reqbus.Bus()
+    doors = asgi.Doors()
+    async with served(asgi.app(bus, doors=doors)) as host, httpx.AsyncClient() as client:
+        for _ in range(5):
+            async with client.stream("GET", f"http://{host}/events") as response:
+                await Frames(response).next()
+                assert doors.connections == bus.stats().subscriptions == 1
+            while doors.connections or bus.stats().subscriptions:
+                await asyncio.sleep(0.01)
+
+
+async def test_websockets_resume_and_end() -> None:
+    bus = reqbus.Bus()
+    async with served(asgi.app(bus)) as host:
+        async with websockets.connect(f"ws://{host}/ws", subprotocols=["token-x", "reqbus"]) as socket_:
+            assert socket_.subprotocol == "reqbus"
+            await socket_.send("hello")
+            bus.publish("k", {"n": 1})
+            first = json.loads(await socket_.recv())
+            assert first["kind"] == "k" and first["data"] == {"n": 1}
+            bus.publish("k", {"n": 2})
+            await socket_.recv()
+        async with websockets.connect(f"ws://{host}/ws?last_event_id={first['id']}") as socket_:
+            assert socket_.subprotocol is None and json.loads(await socket_.recv())["data"] == {"n": 2}
+            await socket_.send("x" * 2000)
+            with pytest.raises(websockets.ConnectionClosed):
+                await socket_.recv()
+            assert socket_.close_code == 1009
+        async with websockets.connect(f"ws://{host}/ws") as socket_:
+            await asyncio.sleep(0.05)
+            bus.close()
+            with pytest.raises(websockets.ConnectionClosed):
+                await socket_.recv()
+            assert socket_.close_code == 1000
+
+
+async def test_doors_are_limited_before_the_upgrade() -> None:
+    doors = asgi.Doors(max_connections=3, max_per_address=2)
+    async with served(asgi.app(reqbus.Bus(), doors=doors)) as host:
+        async with websockets.connect(f"ws://{host}/ws"), websockets.connect(f"ws://{host}/ws"):
+            with pytest.raises(websockets.InvalidStatus) as caught:
+                await websockets.connect(f"ws://{host}/ws")
+            assert caught.value.response.status_code == 503
+            async with httpx.AsyncClient() as client:
+                refused = await client.get(f"http://{host}/events")
+                assert (refused.status_code, refused.text) == (503, "too many connections")
+                # Behind a trusted proxy the forwarded address counts.
+                headers = {"X-Forwarded-For": "198.51.100.7, 10.0.0.1"}
+                async with client.stream("GET", f"http://{host}/events", headers=headers) as response:
+                    assert response.status_code == 200 and doors.connections == 3
+        while doors.connections:
+            await asyncio.sleep(0.01)
+    assert not doors._addresses
+
+
+async def test_switched_off_tells_clients_to_stop() -> None:
+    doors = asgi.Doors(enabled=lambda: False)
+    async with served(asgi.app(reqbus.Bus(), doors=doors)) as host:
+        async with websockets.connect(f"ws://{host}/ws") as socket_:
+            with pytest.raises(websockets.ConnectionClosed):
+                await socket_.recv()
+            assert (socket_.close_code, socket_.close_reason) == (4001, "realtime_disabled")
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(f"http://{host}/events")).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("policy", "client", "headers", "lets_in"),
+    [
+        ("lax", "192.0.2.1", {}, True),
+        ("strict", "192.0.2.1", {}, False),
+        ("any", "192.0.2.1", {"origin": "https://evil.example"}, True),
+        ("lax", "192.0.2.1", {"origin": "https://a.example", "host": "a.example:8080"}, True),
+        ("lax", "192.0.2.1", {"origin": "https://evil.example", "host": "a.example"}, False),
+        ("lax", "192.0.2.1", {"origin": "null", "host": "a.example"}, False),
+        ("lax", "192.0.2.1", {"origin": "http://[", "host": "a.example"}, False),
+        ("lax", "127.0.0.1", {"origin": "https://a.example", "host": "in", "x-forwarded-host": "a.example, b"}, True),
+        ("lax", "192.0.2.1", {"origin": "https://a.example", "host": "in", "x-forwarded-host": "a.example"}, False),
+    ],
+)
+def test_origins(policy: Any, client: str, headers: dict[str, str], lets_in: bool) -> None:
+    doors = asgi.Doors(origin=policy)
+    scope = {"client": (client, 1), "headers": [(name.encode(), value.encode()) for name, value in headers.items()]}
+    try:
+        with doors.entered(scope):
+            assert lets_in and doors.connections == 1
+    except Exception as refused:
+        assert not lets_in and getattr(refused, "status", None) == 403
+    assert doors.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("127.0.0.1", "2001:db8::1, 10.0.0.1", "2001:db8::1"),
+        ("::1", "[2001:db8::2]", "2001:db8::2"),
+        ("127.0.0.1", "nonsense", "127.0.0.1"),
+        ("192.0.2.1", "198.51.100.7", "192.0.2.1"),
+    ],
+)
+def test_addresses(peer: str, forwarded: str, address: str) -> None:
+    scope = {"client": (peer, 1), "headers": [(b"x-forwarded-for", forwarded.encode())]}
+    assert asgi.Doors().address(scope) == address
+
+
+def gateway(bus: reqbus.Bus, pool: reqbus.SlotPool, **options: Any) -> Any:
+    api = fastapi.FastAPI()
+
+    @api.post("/echo")
+    async def echo(body: dict[str, Any]) -> dict[str, Any]:
+        return body
+
+    @api.get("/fail")
+    async def fail() -> None:
+        raise RuntimeError("no")
+
+    @api.get("/limited")
+    async def limited() -> None:
+        raise fastapi.HTTPException(429)
+
+    @api.get("/stream")
+    async def stream(hold: float = 0) -> StreamingResponse:
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"data: 1\n\n"
+            await asyncio.sleep(hold)
+            yield b"data: 2\n\n"
+
+        return StreamingResponse(parts(), media_type="text/event-stream")
+
+    options.setdefault("slots", lambda scope: [("user", 1, 1)])
+    return asgi.Middleware(api, bus=bus, pool=pool, **options)
+
+
+async def test_one_event_on_every_way_out() -> None:
+    bus, pool = reqbus.Bus(), reqbus.SlotPool()
+    sub = bus.subscribe()
+    app = gateway(bus, pool, describe=lambda scope: {"model": "m", "account_id": 7, "key": "u"})
+    async with served(app) as host, httpx.AsyncClient(base_url=f"http://{host}") as client:
+        assert (await client.post("/echo", json={"a": 1})).json() == {"a": 1}
+        for path, status in (("/limited", 429), ("/nothing", 404), ("/fail", 500), ("/stream", 200)):
+            assert (await client.get(path)).status_code == status
+    events = [item.value for item in sub.try_recv()]
+    assert [(event["path"], event["status"]) for event in events] == [
+        ("/echo", "success"),
+        ("/limited", "rate_limited"),
+        ("/nothing", "error"),
+        ("/fail", "error"),
+        ("/stream", "success"),
+    ]
+    assert all(event["model"] == "m" and event["account_id"] == 7 and event["latency_ms"] >= 0 for event in events)
+    assert (await pool.load([("user", 1)]))[0].in_use == 0
+
+
+async def test_a_request_waits_its_turn_and_a_stream_is_pinged() -> None:
+    bus, pool = reqbus.Bus(), reqbus.SlotPool()
+    app = gateway(bus, pool, ping_every=0.02, timeout=5)
+    events = {"accept": "text/event-stream"}
+    async with served(app) as host, httpx.AsyncClient(base_url=f"http://{host}") as client:
+        held = await pool.acquire("user", 1, limit=1)
+        streaming = asyncio.create_task(client.get("/stream", headers=events))
+        waiting = asyncio.create_task(client.post("/echo", json={"a": 1}))
+        while (await pool.load([("user", 1)]))[0].waiting < 2:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        held.release()
+        text = (await streaming).text
+        assert text.startswith(": ping\n\n") and text.endswith("data: 1\n\ndata: 2\n\n")
+        assert (await waiting).json() == {"a": 1}, "the body that came while it waited is the application's"
+
+
+async def test_refusals_are_answers() -> None:
+    bus, pool = reqbus.Bus(), reqbus.SlotPool()
+    sub = bus.subscribe()
+    async with served(gateway(bus, pool, ping_every=0.02, timeout=0.1)) as host:
+        async with httpx.AsyncClient(base_url=f"http://{host}") as client:
+            held = await pool.acquire("user", 1, limit=1)
+            refused = await client.post("/echo", json={})
+            assert refused.status_code == 429 and refused.json()["error"]["code"] == "slot_timed_out"
+            streamed = await client.get("/stream", headers={"accept": "text/event-stream"})
+            assert streamed.status_code == 200 and "event: error\ndata: {" in streamed.text
+            await pool.close_key("user", 1)
+            assert (await client.post("/echo", json={})).status_code == 503
+            held.release()
+    assert [item.value["status"] for item in sub.try_recv()] == ["rate_limited", "rate_limited", "error"]
+
+
+async def test_a_client_that_leaves_while_it_waits_gives_up_its_place() -> None:
+    bus, pool = reqbus.Bus(), reqbus.SlotPool()
+    async with served(gateway(bus, pool, ping_every=30)) as host:
+        async with httpx.AsyncClient(base_url=f"http://{host}") as client:
+            held = await pool.acquire("user", 1, limit=1)
+            waiting = asyncio.create_task(client.get("/stream"))
+            while not (await pool.load([("user", 1)]))[0].waiting:
+                await asyncio.sleep(0.01)
+            waiting.cancel()
+            while (await pool.load([("user", 1)]))[0].waiting:
+                await asyncio.sleep(0.01)
+            held.release()
+    assert (await pool.load([("user", 1)]))[0].in_use == 0
