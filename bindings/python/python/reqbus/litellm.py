@@ -24,7 +24,7 @@ class Logger(CustomLogger):  # type: ignore[misc, unused-ignore]
     """
 
     def __init__(self, bus: Bus) -> None:
-        super().__init__()
+        super().__init__()  # pyright: ignore[reportUnknownMemberType]
         self._bus = bus
 
     def log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
