@@ -69,10 +69,15 @@ ctests: setup stage ## Run the C programs alone
 gotests: setup stage ## Test the Go package alone
 	@scripts/go_tests.sh
 
+.PHONY: pytests
+pytests: setup ## Build the Python package and run what checks it alone
+	@scripts/python_tests.sh
+
 .PHONY: bench
 bench: stage ## Measure beside peers in one run; writes target/bench.json
 	cargo bench $(CARGO_FLAGS) -p reqbus-core --bench peers
 	cd bindings/go/bench && PKG_CONFIG_PATH='$(STAGE)/lib/pkgconfig' LD_LIBRARY_PATH='$(STAGE)/lib' go run . -out '$(TARGET)/bench.json'
+	scripts/python_bench.sh
 	scripts/node_bench.sh --out '$(TARGET)/bench.json'
 
 .PHONY: lint

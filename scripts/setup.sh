@@ -32,6 +32,10 @@ missing=()
 for command in "${commands[@]}"; do
     have "$command" || missing+=("$command")
 done
+# Debian parts the module that makes venvs from its python3.
+if [[ $level == test ]] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    missing+=(python3-venv)
+fi
 
 if ((${#missing[@]})); then
     if [[ $(id -u) == 0 ]] && have apt-get; then

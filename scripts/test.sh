@@ -25,6 +25,7 @@ step "static libraries" scripts/check_static_libs.sh
 step "packages" scripts/check_packages.sh
 step "C programs" scripts/ctests.sh
 step "Go" scripts/go_tests.sh
+step "Python package" scripts/python_tests.sh
 step "snippets of the documentation" scripts/readme_snippets.sh
 step "Node" scripts/node_tests.sh
 step "demo" env SPEED="${DEMO_SPEED:-300}" scripts/demo.sh
