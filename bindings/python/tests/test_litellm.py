@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import gc
 from typing import Any
 
 import pytest
@@ -12,16 +12,19 @@ import reqbus
 
 from .conftest import run_on
 
-# Its prices come with it; it shall not look for newer ones.
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-
-litellm: Any = pytest.importorskip("litellm", reason="litellm is not installed")
-
 MESSAGES = [{"role": "user", "content": "secret question"}]
 
 
+litellm: Any = None
+
+
 @pytest.fixture
-def bus() -> Any:
+def bus(monkeypatch: pytest.MonkeyPatch) -> Any:
+    global litellm
+    # Its prices come with it; it shall not look for newer ones.
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    litellm = pytest.importorskip("litellm", reason="litellm is not installed")
+    gc.freeze()  # its many objects are no affair of the tests that count and collect theirs
     from reqbus.litellm import Logger
 
     bus, before = reqbus.Bus(), list(litellm.callbacks)

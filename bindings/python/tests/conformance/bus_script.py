@@ -176,7 +176,8 @@ class Script:
     def do_free(self, f: Fields) -> None:
         self.sub(f, "what")
         self.subs[f.need("what")] = None
-        gc.collect()  # a loop's run_until_complete keeps what raised in a cycle
+        if self.face.name == "asyncio":
+            gc.collect()  # a loop's run_until_complete keeps what raised in a cycle
 
     # What reads.
 

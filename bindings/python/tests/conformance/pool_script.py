@@ -163,7 +163,8 @@ class Script:
         """Promise S2, in the end: whatever was granted has been given back, and nobody waits."""
         self.waits.clear()
         self.slots.clear()
-        gc.collect()  # as in bus_script
+        if self.face.name == "asyncio":
+            gc.collect()  # as in bus_script
         for key, load in self.each_load():
             if (load.in_use, load.waiting) != (0, 0):
                 raise Wrong(f"{key} is left behind: {load}")
