@@ -45,11 +45,15 @@ cd "$package"
 say "ok   pytest, mypy, stubtest, pyright"
 
 # The wheel.
-wheel_into "$work/wheels" --release --sdist
+wheel_into "$work/wheels" --release
+# Without the lock: cargo writes it anew for the members that go into the archive.
+"$venv/bin/maturin" sdist -m "$package/Cargo.toml" --out "$work/wheels" >"$work/maturin.log" 2>&1 \
+    || { cat "$work/maturin.log" >&2; die "maturin could not build the sdist"; }
 shopt -s nullglob
 wheels=("$work"/wheels/*.whl)
 sdists=("$work"/wheels/*.tar.gz)
 ((${#wheels[@]} == 1 && ${#sdists[@]} == 1)) || die "one wheel and one sdist were expected: ${wheels[*]} ${sdists[*]}"
+tar -tzf "${sdists[0]}" | grep -q '/core/src/lib.rs$' || die "the sdist holds no core to build from"
 "$venv/bin/python" "$package/tests/check_wheel.py" "${wheels[0]}"
 rm -rf "$work/empty"
 "$python" -m venv "$work/empty"
