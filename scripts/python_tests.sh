@@ -53,7 +53,7 @@ shopt -s nullglob
 wheels=("$work"/wheels/*.whl)
 sdists=("$work"/wheels/*.tar.gz)
 ((${#wheels[@]} == 1 && ${#sdists[@]} == 1)) || die "one wheel and one sdist were expected: ${wheels[*]} ${sdists[*]}"
-tar -tzf "${sdists[0]}" | grep -q '/core/src/lib.rs$' || die "the sdist holds no core to build from"
+tar -tzf "${sdists[0]}" | grep '/core/src/lib.rs$' >/dev/null || die "the sdist holds no core to build from"
 "$venv/bin/python" "$package/tests/check_wheel.py" "${wheels[0]}"
 rm -rf "$work/empty"
 "$python" -m venv "$work/empty"
