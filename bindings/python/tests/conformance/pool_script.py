@@ -118,6 +118,7 @@ class Script:
     def __init__(self, f: Fields, timed: bool, face: Face, watched: bool) -> None:
         f.get("about")
         f.get("from")
+        f.get("memory_only")
         options = Fields(f.get("pool", {}))
         given: dict[str, Any] = {"processes": options.get("processes", 1)}
         if options.has("first") or options.has("last"):

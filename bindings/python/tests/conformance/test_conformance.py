@@ -32,6 +32,7 @@ POOL_FILES = [
     "slots_scopes",
     "slots_try",
 ]
+RUNNER_FILES = ["runner_bad_input", "runner_in_flight", "runner_order", "runner_rounds", "runner_stop"]
 
 
 def cases(names: list[str]) -> list[Any]:
@@ -54,7 +55,7 @@ def face(request: pytest.FixtureRequest) -> Any:
 
 
 def test_no_file_is_forgotten() -> None:
-    assert {path.stem for path in FOLDER.glob("*.json")} == {*BUS_FILES, *POOL_FILES, "encodings"}
+    assert {path.stem for path in FOLDER.glob("*.json")} == {*BUS_FILES, *POOL_FILES, *RUNNER_FILES, "encodings"}
 
 
 @pytest.mark.parametrize("case", cases(BUS_FILES))
