@@ -25,6 +25,15 @@ impl Bus {
     pub fn core(&self) -> &Core {
         self.core.get()
     }
+
+    /// In a forked child: what `_renew` does, if it was not done yet.
+    pub fn renew_once(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.core.is_current() {
+            let bus = Core::new(self.options.clone()).or_raise(py)?;
+            self.core.renew(bus);
+        }
+        Ok(())
+    }
 }
 
 /// What a publish returns: a closed bus takes nothing, silently.
@@ -215,9 +224,7 @@ impl Bus {
 
     /// In a forked child: a bus of its own takes the place of the parent's.
     fn _renew(&self, py: Python<'_>) -> PyResult<()> {
-        self.core
-            .renew(Core::new(self.options.clone()).or_raise(py)?);
-        Ok(())
+        self.renew_once(py)
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {

@@ -42,10 +42,12 @@ mod pool_keys;
 mod ready;
 mod records;
 mod renewed;
+mod runner;
 mod seconds;
 mod slot;
 mod subscribe;
 mod subscription;
+mod teller;
 #[cfg(feature = "test-clock")]
 mod testing;
 mod wait;
@@ -91,9 +93,13 @@ mod _reqbus {
     #[pymodule_export]
     use crate::ready::Ready;
     #[pymodule_export]
+    use crate::runner::{Permit, Runner};
+    #[pymodule_export]
     use crate::slot::Slot;
     #[pymodule_export]
     use crate::subscription::Subscription;
+    #[pymodule_export]
+    use crate::teller::Teller;
     #[cfg(feature = "test-clock")]
     #[pymodule_export]
     use crate::testing::{Clock, Fault};

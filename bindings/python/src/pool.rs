@@ -19,14 +19,16 @@ use crate::leaks::Leaks;
 use crate::ready::Ready;
 use crate::records;
 use crate::renewed::Renewed;
-use crate::seconds::clock_of;
+use crate::seconds::{clock_of, duration};
 use crate::slot::Slot;
+use crate::teller::Teller;
 use crate::wait::Wait;
 
 /// Limits on requests in flight.
 #[pyclass(frozen, subclass, weakref, module = "reqbus._reqbus")]
 pub struct SlotPool {
     options: PoolOptions,
+    teller: Option<Py<Teller>>,
     core: Renewed<Core>,
     /// If the host wants to hear of them.
     pub leaks: Option<Arc<Leaks>>,
@@ -40,18 +42,32 @@ impl SlotPool {
         self.core.get()
     }
 
+    fn made_core(
+        py: Python<'_>,
+        options: &PoolOptions,
+        teller: Option<&Py<Teller>>,
+    ) -> PyResult<Core> {
+        let mut options = options.clone();
+        if let Some(teller) = teller {
+            options.observer = Some(teller.get().core(py)?);
+        }
+        py.detach(|| Core::new(options)).or_raise(py)
+    }
+
     fn made(
         py: Python<'_>,
         mut options: PoolOptions,
         on_leak: Option<Py<PyAny>>,
+        teller: Option<Py<Teller>>,
     ) -> PyResult<Self> {
         let leaks = on_leak.map(|on_leak| Arc::new(Leaks::new(on_leak)));
         if let Some(leaks) = leaks.clone() {
             options.sink = Some(Arc::new(move |leak: &Leak| leaks.put(leak)));
         }
-        let core = Renewed::new(py.detach(|| Core::new(options.clone())).or_raise(py)?);
+        let core = Renewed::new(Self::made_core(py, &options, teller.as_ref())?);
         Ok(Self {
             options,
+            teller,
             core,
             leaks,
             unsaid: AtomicBool::new(false),
@@ -101,13 +117,15 @@ impl SlotPool {
     }
 
     #[new]
-    #[pyo3(signature = (*, first=None, last=None, processes=1, on_leak=None, _clock=None, _fault=None))]
+    #[pyo3(signature = (*, first=None, last=None, processes=1, on_leak=None, teller=None, held_long=600.0, _clock=None, _fault=None))]
     fn new(
         py: Python<'_>,
         first: Option<Vec<PyBackedStr>>,
         last: Option<Vec<PyBackedStr>>,
         processes: u32,
         on_leak: Option<Py<PyAny>>,
+        teller: Option<Py<Teller>>,
+        held_long: f64,
         _clock: Option<&Bound<'_, PyAny>>,
         _fault: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
@@ -117,7 +135,8 @@ impl SlotPool {
         if let Some(fault) = _fault {
             options.fault = Some(crate::testing::fault_of(fault)?);
         }
-        Self::made(py, options, on_leak)
+        options.held_long = duration(py, "held_long", held_long)?;
+        Self::made(py, options, on_leak, teller)
     }
 
     /// Waits its turn for a slot of a key: await it for the `Slot`, or enter it with `async with`.
@@ -299,8 +318,8 @@ impl SlotPool {
 
     /// In a forked child: a pool of its own takes the place of the parent's.
     fn _renew(&self, py: Python<'_>) -> PyResult<()> {
-        self.core
-            .renew(Core::new(self.options.clone()).or_raise(py)?);
+        let core = Self::made_core(py, &self.options, self.teller.as_ref())?;
+        self.core.renew(core);
         self.unsaid
             .store(self.options.processes == NonZeroU32::MIN, Ordering::Relaxed);
         Ok(())

@@ -4,6 +4,7 @@ use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use reqbus_core::bus::{BusStats, Consumer, SubscriptionStats};
+use reqbus_core::runner::{InFlight, RunnerStats};
 use reqbus_core::slots::{Counters, Holder, KeyStats, Leak, Load, OwnedKey, ScopeStats, WaitTimes};
 
 use crate::errors::limit_out;
@@ -33,6 +34,8 @@ static COUNTERS: Class = Class::new("Counters");
 static WAIT_TIMES: Class = Class::new("WaitTimes");
 static KEY_STATS: Class = Class::new("KeyStats");
 static SCOPE_STATS: Class = Class::new("ScopeStats");
+static IN_FLIGHT: Class = Class::new("InFlight");
+static RUNNER_STATS: Class = Class::new("RunnerStats");
 
 pub fn subscription_stats(py: Python<'_>, stats: &SubscriptionStats) -> PyResult<Py<PyAny>> {
     let fields = (
@@ -160,4 +163,25 @@ pub fn scope_stats(py: Python<'_>, stats: &ScopeStats) -> PyResult<Py<PyAny>> {
             wait_times(py, &stats.waits)?,
         ),
     )
+}
+
+pub fn in_flight(py: Python<'_>, flight: &InFlight) -> PyResult<Py<PyAny>> {
+    IN_FLIGHT.make(py, (&*flight.id, flight.age.as_secs_f64(), flight.is_stuck))
+}
+
+pub fn runner_stats(py: Python<'_>, stats: &RunnerStats) -> PyResult<Py<PyAny>> {
+    let fields = (
+        stats.rounds,
+        stats.failed_rounds,
+        stats.paused_rounds,
+        stats.run,
+        stats.succeeded,
+        stats.failed,
+        stats.panicked,
+        stats.stuck,
+        stats.skipped_busy,
+        stats.skipped_full,
+        stats.late,
+    );
+    RUNNER_STATS.make(py, fields)
 }

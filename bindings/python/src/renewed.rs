@@ -36,6 +36,11 @@ impl<T> Renewed<T> {
         &self.made().value
     }
 
+    /// Whether the object was made in this process.
+    pub fn is_current(&self) -> bool {
+        self.made().generation.is_current()
+    }
+
     /// Puts `value` in the place of the parent's object.
     pub fn renew(&self, value: T) {
         self.0.store(Made::place(value), Ordering::Release);
@@ -44,7 +49,7 @@ impl<T> Renewed<T> {
 
 impl<T> Drop for Renewed<T> {
     fn drop(&mut self) {
-        if self.made().generation.is_current() {
+        if self.is_current() {
             // SAFETY: as in `made`; nobody else has this object any more.
             drop(unsafe { Box::from_raw(*self.0.get_mut()) });
         }

@@ -15,13 +15,15 @@ PAIRS = [
     (reqbus.SlotPool, reqbus.BlockingPool),
     (reqbus.Wait, reqbus.BlockingWait),
     (reqbus.Slot, reqbus.BlockingSlot),
+    (reqbus.Runner, reqbus.BlockingRunner),
+    (reqbus.Check, reqbus.BlockingCheck),
 ]
 
 #: How each face is entered and iterated, which differs by its nature.
 PROTOCOLS = {"__aiter__": "__iter__", "__anext__": "__next__", "__aenter__": "__enter__", "__aexit__": "__exit__"}
 
 #: A task is cancelled from outside; a thread has to say how long it waits.
-MORE = {("until_lost", "timeout")}
+MORE = {("until_lost", "timeout"), ("until_end", "timeout")}
 
 
 def public(face: Any) -> dict[str, Any]:
@@ -72,11 +74,11 @@ def test_everything_public_is_documented(name: str) -> None:
 
 
 def test_each_face_leads_to_the_other_object() -> None:
-    bus, pool = reqbus.Bus(), reqbus.SlotPool()
+    bus, pool, runner = reqbus.Bus(), reqbus.SlotPool(), reqbus.Runner(list, print)
     sub = bus.subscribe()
     bus.blocking.publish("k", 1)
     assert [item.value for item in sub.blocking.try_recv()] == [1]
     with pool.blocking.acquire("user", 1, limit=1) as slot:
         assert slot.blocking.keys == [("user", "1")] and pool.blocking.load([("user", 1)])[0].in_use == 1
-    for thing in (bus, sub, pool, slot):
+    for thing in (bus, sub, pool, slot, runner):
         assert thing.blocking.blocking is not None and "blocking" in repr(thing.blocking)

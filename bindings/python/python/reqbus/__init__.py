@@ -3,13 +3,15 @@
 * ``Bus``: each finished request becomes an event; dashboards, loggers and metrics subscribe, live or resuming after a
   disconnect. A slow reader never slows a publisher down, and always learns exactly what it missed.
 * ``SlotPool``: at most so many requests in flight per user, account or key; who finds no room waits its turn.
+* ``Runner``: periodic checks, such as the health of upstream accounts, a few at a time.
 
-Whatever waits is awaited; ``.blocking`` of a bus, a subscription, a pool, a wait or a slot is the same object for
+Whatever waits is awaited; ``.blocking`` of a bus, a subscription, a pool, a wait, a slot or a runner is the same object for
 threads. All times are seconds, unless a name ends in ``_ns`` or ``_ms``. All errors are ``reqbus.Error``.
 """
 
 from . import _fork as _fork
 from ._blocking import BlockingBus, BlockingPool, BlockingSlot, BlockingSubscription, BlockingWait
+from ._blocking_runner import BlockingCheck, BlockingRunner
 from ._bus import Bus, Item, Subscription
 from ._errors import (
     AudienceBusyError,
@@ -43,10 +45,13 @@ from ._records import (
     Consumer,
     Counters,
     Holder,
+    InFlight,
     KeyStats,
     Leak,
     Load,
+    RunnerStats,
     ScopeStats,
+    Stopped,
     SubscriptionStats,
     WaitTimes,
 )
@@ -61,21 +66,26 @@ from ._reqbus import (
     Request,
     Resync,
     Status,
+    Teller,
     nonpositive_is_unlimited,
 )
+from ._runner import Check, Runner
 
 __all__ = [
     "Acquire",
     "AudienceBusyError",
     "Backoff",
     "BlockingBus",
+    "BlockingCheck",
     "BlockingPool",
+    "BlockingRunner",
     "BlockingSlot",
     "BlockingSubscription",
     "BlockingWait",
     "Bus",
     "BusStats",
     "BusyError",
+    "Check",
     "CleanupGuard",
     "ClosedError",
     "Consumer",
@@ -86,6 +96,7 @@ __all__ = [
     "ForkedError",
     "ForkedPoolWarning",
     "Holder",
+    "InFlight",
     "InterruptedError",
     "InvalidArgumentError",
     "InvalidJsonError",
@@ -100,6 +111,8 @@ __all__ = [
     "Request",
     "ReservedKindError",
     "Resync",
+    "Runner",
+    "RunnerStats",
     "ScopeStats",
     "Slot",
     "SlotBusy",
@@ -111,10 +124,12 @@ __all__ = [
     "SlotTimedOut",
     "SlotUnavailable",
     "Status",
+    "Stopped",
     "StoreUnavailableError",
     "Subscription",
     "SubscriptionStats",
     "SystemError",
+    "Teller",
     "TimeoutError",
     "TooLargeError",
     "TooManySourcesError",

@@ -27,7 +27,8 @@ class SlotPool(_reqbus.SlotPool):
 
     ``first`` and ``last`` are scopes: the order in which a call of several takes them (default: ``user``, ``api_key``,
     others, ``account``). ``processes`` divides each limit among so many processes. ``on_leak`` is told of each slot
-    that was collected without a release, on the thread of a later call. Any thread may use it at any time. In a forked
+    that was collected without a release, on the thread of a later call. A ``teller`` tells on its bus what happens to
+    waits and slots, and of slots held for longer than ``held_long`` seconds (600; 0.001 or more). Any thread may use it at any time. In a forked
     child it is a pool of its own, new and empty.
     """
 
@@ -40,6 +41,8 @@ class SlotPool(_reqbus.SlotPool):
         last: Iterable[str] | None = None,
         processes: int = 1,
         on_leak: Callable[[Leak], object] | None = None,
+        teller: _reqbus.Teller | None = None,
+        held_long: float = 600.0,
         _clock: object = None,
         _fault: object = None,
     ) -> Self:
@@ -49,6 +52,8 @@ class SlotPool(_reqbus.SlotPool):
             last=None if last is None else list(last),
             processes=processes,
             on_leak=on_leak,
+            teller=teller,
+            held_long=held_long,
             _clock=_clock,
             _fault=_fault,
         )

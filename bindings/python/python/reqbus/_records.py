@@ -129,3 +129,44 @@ class ScopeStats(NamedTuple):
 
     counters: Counters
     waits: WaitTimes
+
+
+class InFlight(NamedTuple):
+    """A check that is under way."""
+
+    id: str
+    age: float
+    #: Whether it is over its time.
+    stuck: bool
+
+
+class RunnerStats(NamedTuple):
+    """What a runner has counted; ``run == succeeded + failed + panicked +`` those in flight."""
+
+    rounds: int
+    #: Rounds in which the host could not say what is due.
+    failed_rounds: int
+    #: Rounds that were passed over because the runner was paused.
+    paused_rounds: int
+    run: int
+    succeeded: int
+    failed: int
+    #: Checks that raised, or whose task was cancelled.
+    panicked: int
+    #: Checks that were over their time; they are counted by their end, too.
+    stuck: int
+    #: Due items that were still being checked.
+    skipped_busy: int
+    #: Due items that found no room.
+    skipped_full: int
+    #: Checks that were begun more than a round after they were due.
+    late: int
+
+
+class Stopped(NamedTuple):
+    """How far a stop of a runner came."""
+
+    #: Checks that have not ended, oldest first.
+    left: list[InFlight]
+    #: Nobody is left, and nobody asks what is due: nothing of the host's is called from now on.
+    ended: bool

@@ -9,7 +9,7 @@ from typing_extensions import Self, disjoint_base
 
 from ._blocking import BlockingSlot, BlockingWait
 from ._errors import Limit
-from ._records import BusStats, Consumer, Holder, KeyStats, Leak, ScopeStats, SubscriptionStats
+from ._records import BusStats, Consumer, Holder, InFlight, KeyStats, Leak, RunnerStats, ScopeStats, SubscriptionStats
 
 __all__ = [
     "Acquire",
@@ -22,13 +22,16 @@ __all__ = [
     "LoopBell",
     "Lost",
     "NewEvent",
+    "Permit",
     "Ready",
     "Request",
     "Resync",
+    "Runner",
     "Slot",
     "SlotPool",
     "Status",
     "Subscription",
+    "Teller",
     "Wait",
     "clear_limit",
     "close_key",
@@ -301,6 +304,8 @@ class SlotPool:
         last: list[str] | None = None,
         processes: int = 1,
         on_leak: Callable[[Leak], object] | None = None,
+        teller: Teller | None = None,
+        held_long: float = 600.0,
         _clock: object = None,
         _fault: object = None,
     ) -> Self: ...
@@ -406,3 +411,47 @@ class Backoff:
     def reset(self) -> None: ...
     def __iter__(self) -> Self: ...
     def __next__(self) -> float: ...
+
+@final
+class Teller:
+    KINDS: Final[tuple[str, ...]]
+    def __new__(cls, bus: Bus, kinds: Iterable[str], *, secret_scopes: Iterable[str] | None = None) -> Self: ...
+    @property
+    def failed(self) -> int: ...
+
+@disjoint_base
+class Runner:
+    def __new__(
+        cls,
+        *,
+        every: float = 5.0,
+        at_once: int = 5,
+        limit: float = 63.0,
+        jitter: float = 0.0,
+        seed: int | None = None,
+        teller: Teller | None = None,
+        _clock: object = None,
+    ) -> Self: ...
+    @property
+    def limit(self) -> float: ...
+    @property
+    def paused(self) -> bool: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def in_flight(self) -> list[InFlight]: ...
+    def stats(self) -> RunnerStats: ...
+    def _until_next_round(self) -> float: ...
+    def _admit(self, due: list[tuple[str, float]], at_most: int | None = None) -> list[Permit]: ...
+    def _fail_round(self) -> None: ...
+    def _stop(self) -> None: ...
+    def _renew(self) -> None: ...
+
+@final
+class Permit:
+    @property
+    def id(self) -> str: ...
+    @property
+    def time_left(self) -> float: ...
+    @property
+    def should_end(self) -> bool: ...
+    def _finish(self, verdict: Literal["succeeded", "failed", "panicked"]) -> None: ...

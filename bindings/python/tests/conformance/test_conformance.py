@@ -13,7 +13,7 @@ import pytest
 import reqbus
 from reqbus import _reqbus
 
-from . import bus_script, pool_script
+from . import bus_script, pool_script, runner_script
 from .faces import FACES
 from .fields import Wrong
 
@@ -77,6 +77,12 @@ def test_pool(case: dict[str, Any], face: Any) -> None:
             reqbus.SlotPool().acquire(negative[0], negative[1], limit=negative[2])
 
 
+@pytest.mark.skipif(not _reqbus.has_test_clock(), reason="this build has no clock to drive")
+@pytest.mark.parametrize("case", cases(RUNNER_FILES))
+def test_runner(case: dict[str, Any]) -> None:
+    runner_script.run(case)
+
+
 def test_encodings() -> None:
     file = json.loads((FOLDER / "encodings.json").read_text())
     bus = reqbus.Bus()
@@ -116,8 +122,8 @@ def made_wrong(case: dict[str, Any]) -> list[dict[str, Any]]:
     all_cases = []
     for at, step in enumerate(case["steps"]):
         [(word, fields)] = step.items()
-        for name in ("expect", "is", "settled", "seq", "answer", "was_last", "position", "was_held", "chosen"):
-            if name not in fields or (word, name) in (("position", "of"),):
+        for name in ("expect", "is", "settled", "seq", "answer", "was_last", "position", "was_held", "chosen", "permits", "should_end", "left_ms", "ms"):
+            if name not in fields or (word, name) in (("position", "of"), ("advance", "ms"), ("held_longer_than", "ms")):
                 continue
             wrong = copy.deepcopy(case)
             value = fields[name]
@@ -136,19 +142,21 @@ def made_wrong(case: dict[str, Any]) -> list[dict[str, Any]]:
     return all_cases
 
 
-@pytest.mark.parametrize("name", [*BUS_FILES, *POOL_FILES])
+@pytest.mark.parametrize("name", [*BUS_FILES, *POOL_FILES, *RUNNER_FILES])
 def test_every_case_can_fail(name: str) -> None:
     """The runner itself: each expectation that is made wrong is noticed."""
     face, tried = FACES["trying"](), 0
     for param in cases([name]):
         [case] = param.values
-        if needs_clock(case) and not _reqbus.has_test_clock():
+        if (needs_clock(case) or name in RUNNER_FILES) and not _reqbus.has_test_clock():
             continue
         for wrong in made_wrong(case):
-            if name.startswith("slots_"):
+            if name.startswith("runner_"):
+                run: Any = lambda case, face: runner_script.run(case)  # noqa: E731
+            elif name.startswith("slots_"):
                 if any(pool_script.is_unsayable(step) for step in wrong["steps"]):
                     continue
-                run: Any = pool_script.run
+                run = pool_script.run
             else:
                 run = bus_script.run
             with pytest.raises(Wrong):
