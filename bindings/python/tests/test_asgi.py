@@ -175,6 +175,46 @@ async def test_switched_off_tells_clients_to_stop() -> None:
             assert (await client.get(f"http://{host}/events")).status_code == 204
 
 
+@pytest.mark.parametrize("framework", ["starlette", "fastapi"])
+async def test_the_viewer_reads_the_events_beside_it(framework: str) -> None:
+    async with served(mounted(framework, asgi.app(reqbus.Bus()))) as host, httpx.AsyncClient() as client:
+        page = await client.get(f"http://{host}/reqbus/viewer")
+        assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
+        assert "new EventSource('events')" in page.text and "default-src 'none'" in page.headers["content-security-policy"]
+        head = await client.head(f"http://{host}/reqbus/viewer")
+        assert head.text == "" and head.headers["content-length"] == str(len(page.content))
+        wrong = await client.post(f"http://{host}/reqbus/events")
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD")
+        assert (await client.get(f"http://{host}/reqbus/nothing")).status_code == 404
+
+
+async def test_a_closed_bus_is_not_available() -> None:
+    bus = reqbus.Bus()
+    bus.close()
+    async with served(asgi.app(bus)) as host, httpx.AsyncClient() as client:
+        assert (await client.get(f"http://{host}/events")).status_code == 503
+        with pytest.raises(websockets.InvalidStatus) as caught:
+            await websockets.connect(f"ws://{host}/ws")
+        assert caught.value.response.status_code == 503
+
+
+async def test_a_filter_that_is_too_long_is_the_clients_fault() -> None:
+    async with served(asgi.app(reqbus.Bus())) as host, httpx.AsyncClient() as client:
+        assert (await client.get(f"http://{host}/events?key={'x' * 256}")).status_code == 400
+
+
+def test_what_an_operator_writes() -> None:
+    for text, policy in (("STRICT", "strict"), (" Any ", "any"), ("", "lax"), ("nonsense", "lax")):
+        assert asgi.parse_origin_policy(text) == policy
+    networks, bad = asgi.parse_trusted_proxies("10.0.0.1, nonsense,, 192.0.2.7/24 ,::1, 1.2.3.4/33")
+    assert [str(network) for network in networks] == ["10.0.0.1/32", "192.0.2.0/24", "::1/128"]
+    assert bad == ["nonsense", "1.2.3.4/33"]
+    scope = {"client": ("10.0.0.1", 1), "headers": [(b"x-forwarded-for", b"198.51.100.7")]}
+    assert asgi.Doors(trusted_proxies=networks).address(scope) == "198.51.100.7"
+    with pytest.raises(reqbus.InvalidArgumentError):
+        asgi.Doors(trusted_proxies=["nonsense"])
+
+
 @pytest.mark.parametrize(
     ("policy", "client", "headers", "lets_in"),
     [
@@ -206,6 +246,8 @@ def test_origins(policy: Any, client: str, headers: dict[str, str], lets_in: boo
         ("127.0.0.1", "2001:db8::1, 10.0.0.1", "2001:db8::1"),
         ("::1", "[2001:db8::2]", "2001:db8::2"),
         ("127.0.0.1", "nonsense", "127.0.0.1"),
+        ("::ffff:127.0.0.1", "::ffff:198.51.100.7", "198.51.100.7"),
+        ("::ffff:192.0.2.1", "198.51.100.7", "192.0.2.1"),
         ("192.0.2.1", "198.51.100.7", "192.0.2.1"),
     ],
 )
@@ -264,7 +306,7 @@ async def test_one_event_on_every_way_out() -> None:
 
 async def test_a_request_waits_its_turn_and_a_stream_is_pinged() -> None:
     bus, pool = reqbus.Bus(), reqbus.SlotPool()
-    app = gateway(bus, pool, ping_every=0.02, timeout=5)
+    app = gateway(bus, pool, ping_every=0.02, timeout=5, ping=b'data: {"type": "ping"}\n\n')
     events = {"accept": "text/event-stream"}
     async with served(app) as host, httpx.AsyncClient(base_url=f"http://{host}") as client:
         held = await pool.acquire("user", 1, limit=1)
@@ -275,7 +317,7 @@ async def test_a_request_waits_its_turn_and_a_stream_is_pinged() -> None:
         await asyncio.sleep(0.1)
         held.release()
         text = (await streaming).text
-        assert text.startswith(": ping\n\n") and text.endswith("data: 1\n\ndata: 2\n\n")
+        assert text.startswith('data: {"type": "ping"}\n\n') and text.endswith("data: 1\n\ndata: 2\n\n")
         assert (await waiting).json() == {"a": 1}, "the body that came while it waited is the application's"
 
 
@@ -308,3 +350,28 @@ async def test_a_client_that_leaves_while_it_waits_gives_up_its_place() -> None:
                 await asyncio.sleep(0.01)
             held.release()
     assert (await pool.load([("user", 1)]))[0].in_use == 0
+
+
+async def test_a_request_that_is_cancelled_as_it_gets_its_slot_gives_it_back() -> None:
+    pool = reqbus.SlotPool()
+
+    async def served_(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def receive() -> Any:
+        return await asyncio.get_running_loop().create_future()
+
+    app = asgi.Middleware(served_, pool=pool, slots=lambda scope: [("user", 1, 1)])
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    for turns in range(12):
+        held = await pool.acquire("user", 1, limit=1)
+        request = asyncio.ensure_future(app(scope, receive, lambda message: asyncio.sleep(0)))
+        for _ in range(4):
+            await asyncio.sleep(0)
+        held.release()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        request.cancel()
+        await asyncio.wait([request])
+        assert (await pool.load([("user", 1)]))[0].in_use == 0, turns
+    assert pool.leaked == 0

@@ -6,13 +6,16 @@ import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from .._errors import InvalidArgumentError
 from ._types import Scope, header
 
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
+
+Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
+Origin: TypeAlias = Literal["lax", "strict", "any"]
 
 
 class Refused(Exception):
@@ -38,8 +41,8 @@ class Doors:
         *,
         max_connections: int = 100,
         max_per_address: int = 20,
-        origin: Literal["lax", "strict", "any"] = "lax",
-        trusted_proxies: Iterable[str] = _LOOPBACK,
+        origin: Origin = "lax",
+        trusted_proxies: Iterable[str | Network] = _LOOPBACK,
         enabled: Callable[[], bool] = lambda: True,
     ) -> None:
         if max_connections < 1 or max_per_address < 0:
@@ -50,7 +53,10 @@ class Doors:
         self.max_per_address = max_per_address
         self.origin = origin
         self.enabled = enabled
-        self._trusted = [ipaddress.ip_network(proxy) for proxy in trusted_proxies]
+        try:
+            self._trusted = [ipaddress.ip_network(proxy) for proxy in trusted_proxies]
+        except ValueError as error:
+            raise InvalidArgumentError("trusted_proxies", str(error)) from error
         self._addresses: Counter[str] = Counter()
         self._connections = 0
 
@@ -80,24 +86,15 @@ class Doors:
                 del self._addresses[address]
 
     def _is_trusted(self, scope: Scope) -> bool:
-        peer = (scope.get("client") or ("",))[0]
-        try:
-            address = ipaddress.ip_address(peer)
-        except ValueError:
-            return False
-        return any(address in network for network in self._trusted if network.version == address.version)
+        address = _address(str((scope.get("client") or ("",))[0]))
+        return address is not None and any(address in network for network in self._trusted if network.version == address.version)
 
     def address(self, scope: Scope) -> str:
         """The client's: the leftmost forwarded one behind a trusted proxy, else the peer's."""
         peer = str((scope.get("client") or ("",))[0])
         forwarded = header(scope, b"x-forwarded-for") if self._is_trusted(scope) else None
-        if forwarded:
-            leftmost = forwarded.split(",")[0].strip()
-            try:
-                return str(ipaddress.ip_address(leftmost.strip("[]")))
-            except ValueError:
-                return peer
-        return peer
+        leftmost = _address(forwarded.split(",")[0]) if forwarded else None
+        return str(leftmost or _address(peer) or peer)
 
     def _check_origin(self, scope: Scope) -> None:
         if self.origin == "any":
@@ -116,3 +113,32 @@ class Doors:
             allowed = False
         if not allowed:
             raise Refused(403, "another origin")
+
+
+def parse_origin_policy(text: str) -> Origin:
+    """``"lax"``, ``"strict"`` or ``"any"`` as an operator may write it, in any case; anything else is ``"lax"``."""
+    policies: dict[str, Origin] = {"strict": "strict", "any": "any"}
+    return policies.get(text.strip().lower(), "lax")
+
+
+def parse_trusted_proxies(text: str) -> tuple[list[Network], list[str]]:
+    """The networks of a list of addresses and networks, separated by commas, and its bad entries: the good ones hold all
+    the same."""
+    networks: list[Network] = []
+    bad: list[str] = []
+    for entry in filter(None, (entry.strip() for entry in text.split(","))):
+        try:
+            networks.append(ipaddress.ip_network(entry, strict=False))
+        except ValueError:
+            bad.append(entry)
+    return networks, bad
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address as servers and proxies write it: an IPv6 one in brackets, perhaps; an IPv4 one as an IPv6 one, perhaps."""
+    try:
+        address = ipaddress.ip_address(text.strip().strip("[]"))
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address

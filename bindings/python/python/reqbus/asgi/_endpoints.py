@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import cache
+from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -23,9 +25,18 @@ _STREAM = [
     (b"x-accel-buffering", b"no"),
 ]
 
+_PAGE = [
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"x-content-type-options", b"nosniff"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'",
+    ),
+]
+
 
 class App:
-    """An ASGI application: ``/events`` and ``/ws`` below wherever it is mounted. Made by ``app``."""
+    """An ASGI application: ``/events``, ``/ws`` and ``/viewer`` below wherever it is mounted. Made by ``app``."""
 
     def __init__(
         self,
@@ -59,10 +70,13 @@ class App:
             await self._websocket(path, scope, receive, send)
 
     async def _http(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
-        if path.rstrip("/") != "/events":
+        path = path.rstrip("/")
+        if path not in ("/events", "/viewer"):
             return await _answer(send, 404, "not found")
         if scope["method"] not in ("GET", "HEAD"):
-            return await _answer(send, 405, "method not allowed")
+            return await _answer(send, 405, "method not allowed", [(b"allow", b"GET, HEAD")])
+        if path == "/viewer":
+            return await _show(scope, send)
         if not self.doors.enabled():
             # The one status by which an EventSource stops for good.
             return await _answer(send, 204, "")
@@ -175,12 +189,14 @@ def app(
     write_timeout: float = 10.0,
     subprotocol: str = "reqbus",
 ) -> App:
-    """An ASGI application that tells what ``bus`` tells: ``/events`` as server-sent events, ``/ws`` as JSON envelopes.
+    """An ASGI application that tells what ``bus`` tells: ``/events`` as server-sent events, ``/ws`` as JSON envelopes,
+    and ``/viewer`` as a page.
 
-    Both resume: after the ``Last-Event-ID`` header, else ``?last_event_id=``; ``?key=`` and ``?kind=`` filter, and may
-    be repeated. ``heartbeat`` (seconds): a quiet connection is sent its settled id. ``retry`` (seconds): when a browser
-    connects again. ``linger`` (seconds): a burst is one write. A client that takes nothing for ``write_timeout``
-    seconds is let go. ``doors`` says who may connect; only ``subprotocol`` is ever accepted.
+    The first two resume: after the ``Last-Event-ID`` header, else ``?last_event_id=``; ``?key=`` and ``?kind=`` filter,
+    and may be repeated. ``heartbeat`` (seconds): a quiet connection is sent its settled id. ``retry`` (seconds): when a
+    browser connects again. ``linger`` (seconds): a burst is one write. A client that takes nothing for ``write_timeout``
+    seconds is let go; one that answers no WebSocket pings is let go by the server, which sends them. ``doors`` says who
+    may connect; only ``subprotocol`` is ever accepted.
     """
     return App(
         bus,
@@ -228,9 +244,22 @@ async def _while_connected(receive: Receive, telling: Any, ends: Callable[[Messa
     return None if heard.cancelled() or heard.exception() else heard.result()
 
 
-async def _answer(send: Send, status: int, text: str) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": _TEXT})
+async def _answer(send: Send, status: int, text: str, more: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [*_TEXT, *more]})
     await send({"type": "http.response.body", "body": text.encode()})
+
+
+async def _show(scope: Scope, send: Send) -> None:
+    """The page that shows requests as they finish. It reads them from ``events`` beside its own address."""
+    page = _viewer()
+    length = (b"content-length", str(len(page)).encode())
+    await send({"type": "http.response.start", "status": 200, "headers": [*_PAGE, length]})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else page})
+
+
+@cache
+def _viewer() -> bytes:
+    return files("reqbus.asgi").joinpath("viewer.html").read_bytes()
 
 
 async def _deny(scope: Scope, send: Send, status: int, text: str) -> None:

@@ -15,7 +15,6 @@ from .._pool import Ask, SlotPool
 from .._reqbus import Slot
 from ._types import ASGIApp, Message, Receive, Scope, Send, header
 
-_PING = b": ping\n\n"
 _STREAM = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
 #: What an outcome is answered with; anything else is 503.
 _STATUS = {"busy": 429, "queue_full": 429, "timed_out": 429}
@@ -34,11 +33,12 @@ class Middleware:
     ``describe(scope)``, called when the request ends, adds to the event: ``model``, ``account_id``, ``key``, ``extra``,
     or ``status``. Without it a status below 400 is ``success``, 429 is ``rate_limited``, and all else ``error``.
 
-    ``slots(scope)``, which may be a coroutine function, names the slots that a request needs, as ``SlotPool.acquire_all``
-    takes them, or none. They are taken before ``app`` is called, and given back when it returns; as
-    ``scope["reqbus.slot"]`` the application sees them. A client that waits for a stream (``streams(scope)``, by default one
-    that accepts ``text/event-stream``) is sent a comment every ``ping_every`` seconds: from the first on its status is
-    200, and a refusal is an ``error`` event. Else a refusal is 429, or 503, with ``Retry-After`` where that can be told.
+    ``slots(scope)``, which may be a coroutine function, names the slots that a request needs, as
+    ``SlotPool.acquire_all`` takes them, or none. They are taken before ``app`` is called, and given back when it returns;
+    as ``scope["reqbus.slot"]`` the application sees them. A client that waits for a stream (``streams(scope)``, by
+    default one that accepts ``text/event-stream``) is sent ``ping``, by default a comment, every ``ping_every`` seconds:
+    from the first on its status is 200, and a refusal is an ``error`` event. Else a refusal is 429, or 503, with
+    ``Retry-After`` where that can be told.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Middleware:
         timeout: float = 30.0,
         max_waiting: int = 20,
         ping_every: float = 15.0,
+        ping: bytes = b": ping\n\n",
     ) -> None:
         self.app = app
         self.bus = bus
@@ -63,11 +64,12 @@ class Middleware:
         self.timeout = timeout
         self.max_waiting = max_waiting
         self.ping_every = ping_every
+        self.ping = ping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        begun, answer = time.perf_counter(), _Answer(send)
+        begun, answer = time.perf_counter(), _Answer(send, self.ping)
         failed = True
         try:
             await self._serve(scope, _Listener(receive), answer)
@@ -120,14 +122,27 @@ class Middleware:
         taking, gone = asyncio.ensure_future(take()), asyncio.ensure_future(listener.gone())
         try:
             await asyncio.wait((taking, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not taking.done():
+            # Both end before the application is called: it listens by itself.
+            gone.cancel()
+            taking.cancel()
+            await asyncio.wait((taking, gone))
+            if taking.cancelled():
                 raise _Gone
             return taking.result()
-        finally:
+        except BaseException:
             gone.cancel()
-            if not taking.done():
-                taking.cancel()
-            await asyncio.gather(taking, gone, return_exceptions=True)
+            taking.cancel()
+            # This task may be cancelled in any turn, also in one in which the slot was there.
+            if taking.done():
+                _give_back(taking)
+            else:
+                taking.add_done_callback(_give_back)
+            raise
+
+
+def _give_back(taken: asyncio.Task[Slot]) -> None:
+    if not taken.cancelled() and taken.exception() is None:
+        taken.result().release()
 
 
 def _accepts_events(scope: Scope) -> bool:
@@ -159,8 +174,9 @@ class _Listener:
 class _Answer:
     """What the client has been sent. Pings begin the answer; the application's own beginning is then passed over."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, ping: bytes) -> None:
         self._send = send
+        self._ping = ping
         self._begun = False
         self.status = 500
 
@@ -168,7 +184,7 @@ class _Answer:
         if not self._begun:
             self._begun = True
             await self._send({"type": "http.response.start", "status": 200, "headers": _STREAM})
-        await self._send({"type": "http.response.body", "body": _PING, "more_body": True})
+        await self._send({"type": "http.response.body", "body": self._ping, "more_body": True})
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
