@@ -46,7 +46,7 @@ pub(super) struct PoolCore {
     pub(super) shared: Arc<Shared>,
     pub(super) store: Arc<dyn Store>,
     /// The same store, if it is this process's memory: spares the common try a call through a table.
-    memory: Option<Arc<MemoryStore>>,
+    pub(super) memory: Option<Arc<MemoryStore>>,
     pub(super) ranks: Ranks,
     /// If the pool's observer wants to hear of slots that are held for long.
     held_long: Option<Arc<HeldLong>>,
@@ -208,12 +208,12 @@ impl SlotPool {
     }
 
     #[inline]
-    fn slot(&self, grants: Grants) -> Slot {
+    pub(super) fn slot(&self, grants: Grants) -> Slot {
         Slot::new(grants, self.core.shared.generation)
     }
 
     #[inline]
-    fn check(&self, asks: &[Ask<'_>], label: &str) -> Result<(), Refusal> {
+    pub(super) fn check(&self, asks: &[Ask<'_>], label: &str) -> Result<(), Refusal> {
         if let [ask] = asks
             && ask.is_valid()
             && label.len() <= super::key::MAX_NAME

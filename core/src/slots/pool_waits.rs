@@ -5,7 +5,7 @@ use super::options::WaitOptions;
 use super::outcome::{Outcome, Refusal};
 use super::pool::SlotPool;
 use super::slot::Slot;
-use super::store::{Note, Refused};
+use super::store::{Grants, Note, Refused};
 use super::wait::Wait;
 use super::wait_core::{Terms, WaitCore};
 use crate::error::{Error, ErrorKind};
@@ -38,6 +38,17 @@ impl SlotPool {
         if let Err(error) = options.check() {
             let refusal = Refusal::invalid("", error);
             return Err(Wait::refused(refusal, self.core.shared.generation));
+        }
+        // The common call by itself, as in `try_acquire`.
+        if let ([ask], Some(memory)) = (asks, &self.core.memory) {
+            if let Err(invalid) = self.check(asks, options.label) {
+                return Err(Wait::refused(invalid, self.core.shared.generation));
+            }
+            self.core.shared.reap_leaks();
+            return match memory.try_one(ask, options.label, options.is_try()) {
+                Ok(grant) => Ok(self.slot(Grants::one(grant))),
+                Err(refused) => Err(self.not_at_once(asks, options, *refused)),
+            };
         }
         match self.try_now(asks, options.label, options.is_try()) {
             Err(invalid) => Err(Wait::refused(invalid, self.core.shared.generation)),
