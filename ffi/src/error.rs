@@ -21,16 +21,21 @@ handle!(reqbus_error, Failure, Boxed, "error");
 
 /// Writes `failure`, or NULL for success, through the caller's optional `error`. Does not allocate for a
 /// caller that passed NULL, and leaves NULL when there is no memory.
+#[inline]
 pub(crate) fn tell(error: *mut *mut reqbus_error, failure: Option<Failure>) {
     if error.is_null() {
         return;
     }
-    let told = failure.map_or(null_mut(), |failure| boxed(failure).unwrap_or(null_mut()));
+    let told = match failure {
+        None => null_mut(),
+        Some(failure) => boxed(failure).unwrap_or(null_mut()),
+    };
     // SAFETY: not NULL; that it is valid for a write is what the header asks of every caller.
     unsafe { error.write(told) };
 }
 
 /// `Box::into_raw(Box::new(…))` that says `None` where `Box::new` would abort the process.
+#[cold]
 fn boxed(failure: Failure) -> Option<*mut reqbus_error> {
     let born = reqbus_core::fork::Generation::current();
     let error = reqbus_error::wrap(Stamped::new(born, failure));

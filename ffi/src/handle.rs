@@ -102,6 +102,7 @@ impl<C: Handle<Ownership = Boxed>> Place<C> {
     }
 
     /// Makes a handle of `value` and gives it to C.
+    #[inline]
     pub(crate) fn fill(self, value: C::Rust) {
         let stamped = Stamped::new(Generation::current(), value);
         let handle = Box::into_raw(Box::new(C::wrap(stamped)));

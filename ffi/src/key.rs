@@ -1,6 +1,7 @@
 //! What is limited, and how far: keys, limits, and what a call asks for.
 
 use std::ffi::c_char;
+use std::ops::Deref;
 
 use reqbus_core::slots::{Ask, Key, Limit};
 
@@ -48,6 +49,7 @@ impl reqbus_key {
     ///
     /// # Safety
     /// As for [`text`], for both.
+    #[inline]
     pub(crate) unsafe fn to_core<'a>(self) -> Result<Key<'a>, Failure> {
         // SAFETY: this function's contract.
         unsafe {
@@ -130,13 +132,31 @@ impl From<WrongAsk<'_>> for Failure {
 }
 
 /// What a caller's array asks for.
+pub(crate) enum Asks<'a> {
+    /// The common call: without an allocation.
+    One([Ask<'a>; 1]),
+    Many(Vec<Ask<'a>>),
+}
+
+impl<'a> Deref for Asks<'a> {
+    type Target = [Ask<'a>];
+    fn deref(&self) -> &[Ask<'a>] {
+        match self {
+            Self::One(ask) => ask,
+            Self::Many(asks) => asks,
+        }
+    }
+}
+
+/// What a caller's array asks for.
 ///
 /// # Safety
 /// As for [`array`], with texts as long as they say.
+#[inline]
 pub(crate) unsafe fn asks_of<'a>(
     asks: *const reqbus_ask,
     count: usize,
-) -> Result<Vec<Ask<'a>>, WrongAsk<'a>> {
+) -> Result<Asks<'a>, WrongAsk<'a>> {
     let of_no_key = |failure| WrongAsk { failure, scope: "" };
     // SAFETY: this function's contract.
     let asks = unsafe { array(asks, count, "asks") }.map_err(of_no_key)?;
@@ -150,7 +170,14 @@ pub(crate) unsafe fn asks_of<'a>(
         })?;
         Ok(Ask { key, limit })
     };
-    asks.iter().map(to_core).collect()
+    match asks {
+        [ask] => to_core(ask).map(|ask| Asks::One([ask])),
+        asks => asks
+            .iter()
+            .map(to_core)
+            .collect::<Result<_, _>>()
+            .map(Asks::Many),
+    }
 }
 
 /// Writes to `*limit` what `number` means where 0 and less mean unlimited: the number itself, or REQBUS_UNLIMITED. No other

@@ -163,7 +163,7 @@ pub unsafe extern "C" fn reqbus_pool_wait(
         let (asks, options) = unsafe {
             (
                 asks_of(asks, asks_count)?,
-                read_or_defaults(options)?.to_core()?,
+                reqbus_wait_options::at(options)?,
             )
         };
         place.fill(pool.wait(&asks, &options));
@@ -195,7 +195,7 @@ pub unsafe extern "C" fn reqbus_pool_acquire(
         let (asks, options) = unsafe {
             (
                 asks_of(asks, asks_count)?,
-                read_or_defaults(options)?.to_core()?,
+                reqbus_wait_options::at(options)?,
             )
         };
         match pool.acquire(&asks, &options) {
@@ -232,7 +232,7 @@ pub unsafe extern "C" fn reqbus_pool_wait_on_top(
         let (asks, options) = unsafe {
             (
                 asks_of(asks, asks_count)?,
-                read_or_defaults(options)?.to_core()?,
+                reqbus_wait_options::at(options)?,
             )
         };
         place.fill(pool.wait_on_top(slot, &asks, &options));

@@ -12,7 +12,7 @@ use crate::event::reqbus_text;
 use crate::failure::Failure;
 use crate::options::{names, or_default};
 use crate::refusal::nanos;
-use crate::sized::{check_flags, sized_struct};
+use crate::sized::{check_flags, read, sized_struct};
 use crate::slice::{start_of, text};
 use crate::status::reqbus_status::REQBUS_INVALID_ARGUMENT;
 use crate::subscription::timeout;
@@ -219,11 +219,24 @@ impl reqbus_pool_options {
 }
 
 impl reqbus_wait_options {
+    /// The options that a caller's pointer leads to; NULL for all defaults.
+    ///
+    /// # Safety
+    /// `from` is NULL, or as many bytes as its first field says are readable, with a label as long as it says, for `'a`.
+    #[inline]
+    pub(crate) unsafe fn at<'a>(from: *const Self) -> Result<WaitOptions<'a>, Failure> {
+        if from.is_null() {
+            return Ok(WaitOptions::default());
+        }
+        // SAFETY: this function's contract.
+        unsafe { read(from)?.to_core() }
+    }
+
     /// The options as core takes them.
     ///
     /// # Safety
     /// As for [`text`], for the label.
-    pub(crate) unsafe fn to_core<'a>(self) -> Result<WaitOptions<'a>, Failure> {
+    unsafe fn to_core<'a>(self) -> Result<WaitOptions<'a>, Failure> {
         check_flags(self.flags, REQBUS_WAIT_TRY | REQBUS_WAIT_NO_PINGS, "flags")?;
         let default = WaitOptions::default();
         let is_try = self.flags & REQBUS_WAIT_TRY != 0;
