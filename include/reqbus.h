@@ -3236,6 +3236,15 @@ reqbus_status reqbus_wait_free(struct reqbus_wait **wait);
 reqbus_status reqbus_slot_release(struct reqbus_slot *slot);
 
 /**
+ * Releases the slot in `*slot`, frees it and writes NULL there: reqbus_slot_release and reqbus_slot_free in one call.
+ *
+ * The answer is that of reqbus_slot_release. REQBUS_NULL_ARGUMENT if there is no slot. REQBUS_FORKED in a child, and then
+ * `*slot` stays, to be freed. No other call may be using this handle. Any thread, also after the pool was freed; takes short
+ * locks, never waits for a store.
+ */
+reqbus_status reqbus_slot_end(struct reqbus_slot **slot);
+
+/**
  * Gives back the unit of one scope and keeps the rest: so a gateway keeps its user's slot while it changes accounts.
  *
  * `scope` is borrowed; REQBUS_INVALID_UTF8 and REQBUS_NULL_WITH_LENGTH for it. As reqbus_slot_release;

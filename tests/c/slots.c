@@ -122,6 +122,40 @@ static void accounts(void) {
     OK(reqbus_pool_free(&pool));
 }
 
+/* A release and a free in one call: what it says, and that one who waits gets what it held. */
+static void ends(void) {
+    reqbus_pool *pool = NULL;
+    OK(reqbus_pool_new(NULL, &pool, NULL));
+    reqbus_ask ask = ask_of("user", "42", 1);
+    reqbus_slot *slot = NULL;
+    reqbus_wait *wait = NULL;
+    OK(reqbus_pool_acquire(pool, &ask, 1, NULL, &slot, &wait, NULL));
+    reqbus_slot *next = NULL;
+    IS(REQBUS_TIMEOUT, reqbus_pool_acquire(pool, &ask, 1, NULL, &next, &wait, NULL));
+    OK(reqbus_slot_end(&slot));
+    CHECK(slot == NULL);
+    OK(reqbus_wait_next(wait, 0, &next, NULL, NULL));
+    OK(reqbus_wait_free(&wait));
+    OK(reqbus_slot_release(next));
+    IS(REQBUS_SLOT_ALREADY_RELEASED, reqbus_slot_end(&next));
+    CHECK(next == NULL && held_in(pool) == 0);
+
+    OK(reqbus_pool_acquire(pool, &ask, 1, NULL, &slot, &wait, NULL));
+    reqbus_holders *holders = NULL;
+    reqbus_holder holder;
+    INIT(holder);
+    OK(reqbus_slot_holders(slot, &holders, NULL));
+    OK(reqbus_holders_item(holders, 0, &holder));
+    OK(reqbus_pool_force(pool, &ask.key, holder.holder, 0, NULL, NULL));
+    OK(reqbus_holders_free(&holders));
+    IS(REQBUS_SLOT_LOST, reqbus_slot_end(&slot));
+
+    OK(reqbus_pool_acquire(pool, &ask, 1, NULL, &slot, &wait, NULL));
+    OK(reqbus_pool_free(&pool));
+    OK(reqbus_slot_end(&slot)); /* after its pool */
+    CHECK(slot == NULL);
+}
+
 static void *release_soon(void *slot) {
     sleep_ms(20);
     OK(reqbus_slot_release((reqbus_slot *)slot));
@@ -415,6 +449,7 @@ static void backoffs(void) {
 }
 
 int main(void) {
+    ends();
     tries();
     accounts();
     waits();

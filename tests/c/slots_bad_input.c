@@ -279,6 +279,8 @@ static void null_handles(void) {
     IS(REQBUS_NULL_ARGUMENT, reqbus_wait_detach(NULL));
     IS(REQBUS_NULL_ARGUMENT, reqbus_wait_cancel(NULL, NULL, 0));
     IS(REQBUS_NULL_ARGUMENT, reqbus_slot_release(NULL));
+    IS(REQBUS_NULL_ARGUMENT, reqbus_slot_end(NULL));
+    IS(REQBUS_NULL_ARGUMENT, reqbus_slot_end(&slot));
     IS(REQBUS_NULL_ARGUMENT, reqbus_slot_release_scope(NULL, LIT("user")));
     IS(REQBUS_NULL_ARGUMENT, reqbus_slot_join(NULL, &slot, NULL));
     IS(REQBUS_NULL_ARGUMENT, reqbus_slot_holders(NULL, &holders, NULL));
@@ -430,6 +432,7 @@ static void child(void) {
     IS(REQBUS_FORKED, reqbus_slot_detach(held));
     IS(REQBUS_FORKED, reqbus_slot_wait_lost(held, -1, &u));
     IS(REQBUS_FORKED, reqbus_slot_leak(&held));
+    IS(REQBUS_FORKED, reqbus_slot_end(&held));
     CHECK(held != NULL && reqbus_holders_len(listed) == 0);
     IS(REQBUS_FORKED, reqbus_holders_item(listed, 0, &holder));
     IS(REQBUS_FORKED, reqbus_backoff_next(delays, &wide));
