@@ -78,13 +78,14 @@ func (c *poolCore) sweep() {
 	found := 0
 	kept := c.leaks.blocks[:0]
 	for _, block := range c.leaks.blocks {
-		if block.slots.Value() != nil {
-			kept = append(kept, block)
-			continue
+		isDone := false
+		if block.slots.Value() == nil {
+			var leaked int
+			leaked, isDone = block.reap()
+			found += leaked
 		}
-		leaked, isDone := block.reap()
-		found += leaked
 		if !isDone {
+			block.index = len(kept)
 			kept = append(kept, block)
 		}
 	}

@@ -5,6 +5,7 @@ package reqbus
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"strings"
@@ -248,6 +249,55 @@ func TestA_leaked_slot_is_found_released_counted_and_told(t *testing.T) {
 	slot.Release()
 	if stats, _ := pool.KeyStats(User(7)); stats.Leaked != 1 {
 		t.Fatalf("%+v", stats)
+	}
+}
+
+func TestReleased_slots_are_looked_after_no_longer(t *testing.T) {
+	pool := newPool(t)
+	blocks := func() int {
+		pool.core.leaks.mu.Lock()
+		defer pool.core.leaks.mu.Unlock()
+		for at, block := range pool.core.leaks.blocks {
+			if block.index != at {
+				t.Fatalf("block %d says %d", at, block.index)
+			}
+		}
+		return len(pool.core.leaks.blocks)
+	}
+	slots := make([]*Slot, 40*blockSize)
+	for at := range slots {
+		slot, err := pool.Acquire(soon(t), User(7), Unlimited)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slots[at] = slot
+	}
+	if blocks() != 40 {
+		t.Fatal(blocks())
+	}
+	kept := slots[3*blockSize+1]
+	for _, at := range rand.Perm(len(slots)) {
+		switch slot := slots[at]; {
+		case slot == kept || at == 5*blockSize:
+		case at%7 == 0:
+			if err := kept.Join(slot); err != nil && !errors.Is(err, ErrInvalid) {
+				t.Fatal(err)
+			}
+			slot.Release()
+		default:
+			slot.Release()
+		}
+	}
+	if blocks() != 2 {
+		t.Fatal("those of the two that are held: ", blocks())
+	}
+	slots = nil
+	until(t, "the other is found", func() bool { runtime.GC(); return pool.Leaked() == 1 })
+	if kept.Release() != ReleasedNow {
+		t.Fatal("it was held")
+	}
+	if blocks() > 1 {
+		t.Fatal(blocks())
 	}
 }
 

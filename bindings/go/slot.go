@@ -84,9 +84,7 @@ type Slot struct {
 type holding struct {
 	calls  calls
 	native *C.reqbus_slot
-	// lost is why, as it was last seen.
-	lost atomic.Uint32
-	more atomic.Pointer[slotMore]
+	more   atomic.Pointer[slotMore]
 }
 
 // slotMore is what few slots need.
@@ -97,6 +95,8 @@ type slotMore struct {
 	// lost is closed when the slot is.
 	lost   chan struct{}
 	isLost bool
+	// reason is why, as it was last seen.
+	reason atomic.Uint32
 	bell   *bell
 	token  uint64
 }
@@ -133,6 +133,7 @@ func (k *slotBlock) release(at uint8) Released {
 	if more := h.more.Load(); more != nil {
 		more.end()
 	}
+	k.noteEnd()
 	return releasedOf(status)
 }
 
@@ -180,6 +181,7 @@ func (s *Slot) Join(other *Slot) error {
 	into := s.holding()
 	if !into.calls.enter() {
 		other.block.pool.endSlot(from.native)
+		other.block.noteEnd()
 		return nil
 	}
 	defer s.block.leave(into)
@@ -192,6 +194,7 @@ func (s *Slot) Join(other *Slot) error {
 	if more := from.more.Load(); more != nil {
 		more.end()
 	}
+	other.block.noteEnd()
 	return nil
 }
 
@@ -234,13 +237,16 @@ func (s *Slot) LossReason() LossReason {
 
 func (k *slotBlock) lossReason(h *holding) LossReason {
 	if !h.calls.enter() {
-		return LossReason(h.lost.Load())
+		if more := h.more.Load(); more != nil {
+			return LossReason(more.reason.Load())
+		}
+		return NotLost
 	}
 	defer k.leave(h)
 	var reason C.uint32_t
 	C.reqbus_slot_lost(h.native, &reason)
 	if reason != 0 {
-		h.lost.Store(uint32(reason))
+		h.needMore().reason.Store(uint32(reason))
 	}
 	return LossReason(reason)
 }

@@ -17,14 +17,16 @@ import (
 // How many slots are made at a time.
 const blockSize = 32
 
-// slotBlock holds the native handles of some slots. The pool keeps the block; the slots themselves are kept by their
-// holders alone, and the block knows them weakly: when all slots of a block are unreachable, what they have not released
-// leaked. So finding leaks costs a slot a share of one weak pointer, and no clean-up of its own.
+// slotBlock holds the native handles of some slots. The pool keeps the block until all of them are released; the slots
+// themselves are kept by their holders alone, and the block knows them weakly: when all slots of a block are unreachable,
+// what they have not released leaked. So finding leaks costs a slot a share of one weak pointer, and no clean-up of its own.
 type slotBlock struct {
 	holdings [blockSize]holding
 	pool     *poolCore
 	slots    weak.Pointer[[blockSize]Slot]
 	used     atomic.Int32
+	ended    atomic.Int32
+	index    int // in the pool's list, under its lock
 }
 
 // place is where a pool takes its next slot: a block and its slots, until it is used up.
@@ -58,8 +60,27 @@ func (c *poolCore) newPlace() {
 	}
 	p := &place{block: &slotBlock{pool: c}, slots: new([blockSize]Slot)}
 	p.block.slots = weak.Make(p.slots)
+	p.block.index = len(c.leaks.blocks)
 	c.leaks.blocks = append(c.leaks.blocks, p.block)
 	c.place.Store(p)
+}
+
+// noteEnd counts a slot that can leak no more. The last of a block takes it off the list: what is not there, the collector
+// does not look at.
+func (k *slotBlock) noteEnd() {
+	if k.ended.Add(1) < blockSize {
+		return
+	}
+	l := &k.pool.leaks
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := len(l.blocks) - 1
+	if k.index <= last && l.blocks[k.index] == k {
+		l.blocks[last].index = k.index
+		l.blocks[k.index] = l.blocks[last]
+		l.blocks[last] = nil
+		l.blocks = l.blocks[:last]
+	}
 }
 
 // reap gives the handles of a block's slots that nobody has any more to the library, as leaked. Whether nothing is left
