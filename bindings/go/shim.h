@@ -352,12 +352,7 @@ static inline void rb_wait_end(reqbus_wait *wait, reqbus_bell *bell, rb_tokens *
     rb_leave(bell, tokens);
 }
 
-/* Releases and frees. */
-static inline reqbus_status rb_slot_end(reqbus_slot *slot) {
-    reqbus_status status = reqbus_slot_release(slot);
-    reqbus_slot_free(&slot);
-    return status;
-}
+static inline reqbus_status rb_slot_end(reqbus_slot *slot) { return reqbus_slot_end(&slot); }
 
 static inline reqbus_status rb_slot_end_ringing(reqbus_slot *slot, reqbus_bell *bell, rb_tokens *tokens) {
     reqbus_bell_enter(bell);
