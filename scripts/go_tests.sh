@@ -73,7 +73,7 @@ testclock() {
 
 fuzz() {
     local name seconds=$((3 * ${REQBUS_STRESS:-1}))
-    for name in FuzzID FuzzOptions FuzzAcquire; do
+    for name in FuzzID FuzzOptions FuzzAcquire FuzzAdmit; do
         run go test -run '^$' -fuzz "^$name\$" -fuzztime "${seconds}s" "${limit[@]}" .
     done
 }

@@ -96,3 +96,40 @@ func FuzzAcquire(f *testing.F) {
 		}
 	})
 }
+
+func FuzzAdmit(f *testing.F) {
+	f.Add("account-7", "", int64(0), int64(0), int64(0), int64(0), 0, 5)
+	f.Add("a", "a", int64(time.Second), int64(-1), int64(time.Hour), int64(25*time.Hour), 1, -1)
+	f.Add("\x00", "\xff", int64(-1), int64(1), int64(1), int64(1), 1<<40, 1<<40)
+	f.Fuzz(func(t *testing.T, one, other string, overdue, every, limit, jitter int64, atOnce, atMost int) {
+		admission, err := NewAdmission(RunnerOptions{
+			Every: time.Duration(every), Limit: time.Duration(limit), Jitter: time.Duration(jitter), AtOnce: atOnce,
+		})
+		if err != nil {
+			if admission != nil || !errors.Is(err, ErrInvalid) {
+				t.Fatal(admission, err)
+			}
+			return
+		}
+		defer admission.Close()
+		permits, err := admission.Admit([]Due{{one, time.Duration(overdue)}, {other, 0}}, atMost)
+		stats := admission.Stats()
+		if err != nil {
+			if permits != nil || stats.Rounds != 0 || !errors.Is(err, ErrInvalid) {
+				t.Fatal(permits, stats, err)
+			}
+			return
+		}
+		if stats.Run != uint64(len(permits)) || stats.Run+stats.SkippedBusy+stats.SkippedFull != 2 || len(permits) > max(atMost, 0) {
+			t.Fatalf("%d permits, %+v", len(permits), stats)
+		}
+		for at, permit := range permits {
+			if flights := admission.InFlight(); flights[0].ID != permit.ID() || len(flights) != len(permits)-at {
+				t.Fatal(flights)
+			}
+			if !permit.Finish(Succeeded) || permit.Finish(Succeeded) {
+				t.Fatal("not given back once")
+			}
+		}
+	})
+}
