@@ -41,7 +41,7 @@ type poolScript struct {
 
 func runPoolCase(t *testing.T, c testCase) {
 	for _, face := range []face{faceTry, faceNext, faceLine} {
-		if face == faceLine && (!hasTestClock || !isForLine(c)) {
+		if face == faceLine && (!hasTestClock || !isForLine(c)) || face == faceTry && isCollecting {
 			continue
 		}
 		s := &poolScript{

@@ -124,7 +124,11 @@ func TestConformance(t *testing.T) {
 							}
 						}
 					default:
-						for _, most := range []int{256, 1, 3} {
+						batches := []int{256, 1, 3}
+						if isCollecting {
+							batches = batches[2:] // the calls are the same
+						}
+						for _, most := range batches {
 							if err := runBusCase(c, most); err != nil {
 								t.Errorf("%v\n    (batches of %d)", err, most)
 							}

@@ -233,7 +233,7 @@ func TestRunner_DoubleStart(t *testing.T) {
 		}()
 	}
 	all.Wait()
-	until(t, "100 rounds", func() bool { return rounds.Load() > 100 })
+	until(t, "100 rounds", func() bool { return rounds.Load() > int64(fewer(100)) })
 	r.Close()
 	r.Close()
 	if _, err := r.Stop(soon(t)); err != nil {
@@ -353,7 +353,7 @@ func TestRunner_never_runs_more_than_at_once_and_never_an_id_twice(t *testing.T)
 		running[id[0]-'0'].Add(-1)
 		return nil
 	}, fast(RunnerOptions{AtOnce: 3}))
-	until(t, "500 checks", func() bool { r.RoundNow(); return r.Stats().Run > 500 })
+	until(t, "500 checks", func() bool { r.RoundNow(); return r.Stats().Run > uint64(fewer(500)) })
 	if _, err := r.Stop(soon(t)); err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@
 package reqbus
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
@@ -22,19 +21,35 @@ func TestWaitForSlotWithPingTimeout_AcquireError(t *testing.T) {
 	fault.goDown()
 	got := make(chan error)
 	go func() {
-		slot, err := pool.AcquireAll(context.Background(), []Ask{{User(42), 1}}, Timeout(time.Second))
+		slot, err := pool.TryAcquire([]Ask{{User(42), 1}}, "")
 		slot.Release()
 		got <- err
 	}()
-	for {
-		select {
-		case err := <-got:
-			if !errors.Is(err, ErrStoreUnavailable) || RefusalOf(err).Outcome != OutcomeStoreUnavailable || errors.Is(err, ErrTimedOut) {
-				t.Fatal(err)
-			}
-			return
-		default:
-			clock.advance(10 * time.Millisecond)
+	unavailable := func(err error) {
+		if !errors.Is(err, ErrStoreUnavailable) || RefusalOf(err).Outcome != OutcomeStoreUnavailable || errors.Is(err, ErrTimedOut) {
+			t.Fatal(err)
 		}
 	}
+	for over := false; !over; {
+		select {
+		case err := <-got:
+			unavailable(err)
+			over = true
+		default:
+			clock.advance(100 * time.Millisecond)
+		}
+	}
+	wait, err := pool.Wait([]Ask{{User(42), 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wait.Close()
+	for range 100 { // 10 s: a third of what it would wait for its turn
+		clock.advance(100 * time.Millisecond)
+	}
+	step, _, err := wait.Try()
+	if step != Ended {
+		t.Fatal(step)
+	}
+	unavailable(err)
 }
