@@ -72,7 +72,7 @@ testclock() {
 }
 
 fuzz() {
-    local name seconds=$((3 * ${REQBUS_STRESS:-1}))
+    local name seconds=$((2 * ${REQBUS_STRESS:-1}))
     for name in FuzzID FuzzOptions FuzzAcquire FuzzAdmit; do
         run go test -run '^$' -fuzz "^$name\$" -fuzztime "${seconds}s" "${limit[@]}" .
     done
@@ -94,7 +94,9 @@ linking() {
 # An installed library, `go get` and `go test` in a module outside the tree. The module comes from a proxy in a directory,
 # as the real one would hand it out.
 consumer() {
-    local version=v0.0.1 prefix=$work/prefix proxy=$work/proxy/$module/@v dir=$work/consumer
+    # No other run has this version: the go tool keeps what it knows of one for ever.
+    local version prefix=$work/prefix proxy=$work/proxy/$module/@v dir=$work/consumer
+    version=v0.0.1-test.$(date +%s)
     PREFIX=$prefix LIBDIR=$prefix/lib INCLUDEDIR=$prefix/include DESTDIR='' "$root/scripts/install.sh" >/dev/null
     mkdir -p "$proxy" "$dir"
     echo "$version" >"$proxy/list"
@@ -114,7 +116,6 @@ PYTHON
     cp "$root/examples/go/"*.go "$dir/"
     (
         cd "$dir"
-        # A module cache of its own would hold nothing: the version is one that no other run has.
         export GOPROXY="file://$work/proxy,$(go env GOPROXY)" GONOSUMDB=$module GONOSUMCHECK=1 GOFLAGS=-mod=mod
         export PKG_CONFIG_PATH=$prefix/lib/pkgconfig LD_LIBRARY_PATH=$prefix/lib
         export GOMODCACHE=$work/modules
