@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -140,6 +141,7 @@ func TestRunner_MarkGivenBackAfterRefusedSubmit(t *testing.T) {
 }
 
 func TestRunner_MarkGivenBackAfterPanic(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the collector gives back what nobody has
 	var calls atomic.Int64
 	told := make(chan error, 1000)
 	r := newRunner(t, always("a"), func(context.Context, string) error {
