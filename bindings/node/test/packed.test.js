@@ -3,17 +3,20 @@
 
 const assert = require('node:assert/strict');
 const { execFileSync } = require('node:child_process');
-const { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
+const { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { test } = require('node:test');
 
-const { platform } = require('../lib/native.js');
+const { platform: platformName } = require('../lib/native.js');
+const { packAll } = require('../scripts/pack.js');
+const { blocksOf, run } = require('./support/snippets.js');
 
 const ROOT = join(__dirname, '..');
-const NAME = platform();
+const NAME = platformName();
 const BINARY = join(ROOT, `reqbus.${NAME}.node`);
-const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+const manifestOf = (folder) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+const { version } = manifestOf(ROOT);
 
 function npm(args, cwd) {
   return execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
@@ -31,16 +34,20 @@ console.log(sub.tryBatch().length, typeof sseHandler);`;
 test('packed: what is in it, and how it is loaded', { skip: !existsSync(BINARY) && 'no binary was built' }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'reqbus-packed-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const [{ filename, files }] = JSON.parse(npm(['pack', '--json', '--silent', '--pack-destination', folder], ROOT));
-  const paths = files.map((file) => file.path);
-  assert.ok(paths.includes('index.d.ts') && paths.includes('lib/native.js'));
+  const [main, ...platforms] = packAll(folder);
+  assert.ok(['index.d.ts', 'lib/native.js', 'lib/http/viewer.html', 'LICENSE-MIT'].every((file) => main.files.includes(file)));
   // No binary, no test, no source: the binary is in the package of its platform.
-  assert.deepEqual(paths.filter((path) => /\.node$|^test|^src|\.rs$/.test(path)), []);
+  assert.deepEqual(main.files.filter((path) => /\.node$|^test|^src|^bench|^scripts|\.rs$/.test(path)), []);
+  const platform = platforms.find((packed) => packed.name === `@reqbus/node-${NAME}`);
+  assert.ok(platform.files.includes(`reqbus.${NAME}.node`));
 
   const app = join(folder, 'app');
   mkdirSync(app);
   writeFileSync(join(app, 'package.json'), '{"private": true}');
-  npm(['install', '--offline', '--no-audit', '--no-fund', '--omit=peer', join(folder, filename)], app);
+  const install = (tarball) => npm(['install', '--offline', '--no-audit', '--no-fund', '--omit=optional', tarball], app);
+  install(main.tarball);
+  const { optionalDependencies, devDependencies } = manifestOf(join(app, 'node_modules/reqbus'));
+  assert.deepEqual([optionalDependencies[platform.name], devDependencies], [version, undefined]);
   writeFileSync(join(app, 'use.mjs'), `import { Bus } from 'reqbus';\nimport { sseHandler } from 'reqbus/http';\n${USE}`);
   const requires = `const { Bus } = require('reqbus');\nconst { sseHandler } = require('reqbus/http');\n`;
   writeFileSync(join(app, 'use.cjs'), requires + USE);
@@ -52,11 +59,10 @@ test('packed: what is in it, and how it is loaded', { skip: !existsSync(BINARY) 
     });
   });
 
-  const home = join(app, 'node_modules', '@reqbus', `node-${NAME}`);
-  mkdirSync(home, { recursive: true });
-  copyFileSync(BINARY, join(home, `reqbus.${NAME}.node`));
-  const of = { name: `@reqbus/node-${NAME}`, version, main: `reqbus.${NAME}.node` };
-  writeFileSync(join(home, 'package.json'), JSON.stringify(of));
+  install(platform.tarball);
+  const own = manifestOf(join(app, 'node_modules', platform.name));
+  const [os, cpu, abi] = NAME.split('-');
+  assert.deepEqual([own.os, own.cpu, own.libc], [[os], [cpu], [abi === 'gnu' ? 'glibc' : abi]]);
 
   await t.test('by import', () => assert.equal(node(['use.mjs'], app), '1 function\n'));
   await t.test('by require', () => assert.equal(node(['use.cjs'], app), '1 function\n'));
@@ -69,14 +75,23 @@ test('packed: what is in it, and how it is loaded', { skip: !existsSync(BINARY) 
   await t.test('no published binary carries the clock of tests', () => {
     assert.equal(node(['-p', `'NativeTestClock' in require('@reqbus/node-${NAME}')`], app), 'false\n');
   });
-  await t.test('by TypeScript', () => {
-    // The end of a subscription is a value of its own: types say so.
-    const typed = USE.replace('tryBatch()', 'tryBatch()!');
-    const imports = `import { Bus, type Item } from 'reqbus';\nimport { sseHandler } from 'reqbus/http';\n`;
-    writeFileSync(join(app, 'use.mts'), `${imports}${typed}\nexport type I = Item;`);
+  await t.test('a WebSocket handler without ws says what to install', () => {
+    const code = `const { Bus } = require('reqbus'); require('reqbus/http').wsHandler(new Bus());`;
+    assert.throws(() => node(['-e', code], app), (error) => error.stderr.includes('npm install ws'));
+  });
+
+  symlinkSync(join(ROOT, 'node_modules/ws'), join(app, 'node_modules/ws'));
+  const blocks = blocksOf(join(ROOT, 'README.md'));
+  assert.ok(blocks.length >= 4);
+  for (const block of blocks) await t.test(`${block.name} by import and by require`, () => run(app, block));
+  await t.test('all of it by TypeScript', () => {
+    const files = blocks.map(({ name, code }) => {
+      writeFileSync(join(app, `${name}.mts`), `${code}\nexport {};\n`);
+      return `${name}.mts`;
+    });
     const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
     const types = join(ROOT, 'node_modules', '@types');
     const flags = ['--noEmit', '--strict', '--module', 'node16', '--target', 'es2022', '--lib', 'es2023,esnext.disposable,dom'];
-    node([tsc, ...flags, '--typeRoots', types, '--types', 'node', 'use.mts'], app);
+    node([tsc, ...flags, '--typeRoots', types, '--types', 'node', ...files], app);
   });
 });
