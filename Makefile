@@ -73,6 +73,10 @@ gotests: setup stage ## Test the Go package alone
 pytests: setup ## Build the Python package and run what checks it alone
 	@scripts/python_tests.sh
 
+.PHONY: nodetests
+nodetests: ## Test the Node package alone
+	@scripts/node_tests.sh
+
 .PHONY: bench
 bench: stage ## Measure beside peers in one run; writes target/bench.json
 	cargo bench $(CARGO_FLAGS) -p reqbus-core --bench peers

@@ -5,6 +5,7 @@
 # fragment: it is compiled inside a function that has `bus`, `sub`, `batch`, `bell` and `pool`, and not run.
 # Go: a block with declarations must stand in examples/go, which is compiled and tested there. Any other is a
 # fragment: it is compiled inside a function that has `ctx`, `bus`, `sub`, `pool`, `mux`, `w` and `r`, and not run.
+# Runs every ```js block of them, by import and by require, with the Node package as scripts/node_tests.sh left it.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -109,3 +110,10 @@ for text in "$work"/*.txt; do
 done
 say "$passed passed, $failed failed"
 ((failed == 0))
+
+package=$root/bindings/node
+compgen -G "$package/reqbus.*.node" >/dev/null || die "no Node extension in bindings/node: run scripts/node_tests.sh"
+mkdir -p "$work/js/node_modules"
+ln -s "$package" "$work/js/node_modules/reqbus"
+ln -s "$package/node_modules/express" "$work/js/node_modules/express"
+node "$package/test/support/snippets.js" "$work/js" README.md docs/*.md

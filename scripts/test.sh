@@ -26,7 +26,7 @@ step "packages" scripts/check_packages.sh
 step "C programs" scripts/ctests.sh
 step "Go" scripts/go_tests.sh
 step "Python package" scripts/python_tests.sh
-step "snippets of the documentation" scripts/readme_snippets.sh
 step "Node" scripts/node_tests.sh
+step "snippets of the documentation" scripts/readme_snippets.sh
 step "demo" env SPEED="${DEMO_SPEED:-300}" scripts/demo.sh
 say "all passed in $SECONDS s"
