@@ -26,4 +26,5 @@ cp "$target/debug/libreqbus_node.so" "$package/test/support/reqbus.test.node"
 
 cd "$package"
 npx --no-install tsc --project test/types
-node --expose-gc --test test/*.test.js
+# What hangs has failed.
+node --expose-gc --test --test-timeout=120000 --test-force-exit test/*.test.js

@@ -72,7 +72,7 @@ export interface SseOptions extends HandlerOptions {
  *
  * Fastify: `app.get('/events', (request, reply) => { reply.hijack(); handler(request.raw, reply.raw); })`.
  */
-export function sseHandler(bus: Bus, options?: SseOptions): (req: IncomingMessage, res: ServerResponse) => Promise<void>;
+export function sseHandler(bus: Bus, options?: SseOptions): (req: IncomingMessage, res: ServerResponse) => void;
 
 /** The same in the words of fetch, for Hono and others. */
 export function fetchHandler(

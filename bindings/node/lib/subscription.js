@@ -21,6 +21,20 @@ class Subscription {
     this.#linger = linger;
   }
 
+  /** For handlers: `told` is called whenever there may be something, on this loop, until it is freed. */
+  static watch(subscription, told) {
+    const token = newToken();
+    subscription.#token = token;
+    subscription.#waiting = told;
+    listen(token, told);
+    if (call(() => subscription.#native.attach(bell, token))) drain();
+  }
+
+  /** For handlers: the bytes of all that is there; `null` for none, `true` at the end. */
+  static drainBytes(subscription, form) {
+    return subscription.#native.drainBytes(form);
+  }
+
   get id() {
     return call(() => this.#native.id());
   }
@@ -203,6 +217,7 @@ class Subscription {
     this.#rest = [];
     if (this.#native.free()) drain();
     this.#waiting?.();
+    forget(this.#token);
   }
 
   [Symbol.dispose]() {

@@ -1,7 +1,8 @@
 //! A reader's place on a bus.
 
+use napi::Either;
 use napi::Env;
-use napi::bindgen_prelude::{Array, Either3, Uint8Array};
+use napi::bindgen_prelude::{Array, BufferSlice, Either3, Uint8Array};
 use napi_derive::napi;
 use reqbus_core::bus::{Batch, Limits};
 use reqbus_core::wire::Form;
@@ -20,6 +21,9 @@ pub struct NativeSubscription {
     subscription: Option<Subscription>,
     batch: Batch,
 }
+
+/// What one [`NativeSubscription::drain_bytes`] goes on reading below, in bytes.
+const MOST_DRAINED: usize = 1 << 20;
 
 /// What [`NativeSubscription::close`] found.
 #[napi(object, object_from_js = false)]
@@ -143,6 +147,34 @@ impl NativeSubscription {
         };
         self.batch.clear();
         Ok(answer)
+    }
+
+    /// The bytes of all that is there, up to about 1 MiB, read until nothing is left: after that the next event rings.
+    /// `null` for none, `true` at the end.
+    #[napi]
+    pub fn drain_bytes<'env>(
+        &mut self,
+        env: &'env Env,
+        form_name: String,
+    ) -> napi::Result<Option<Either<bool, BufferSlice<'env>>>> {
+        let form = Some(form(&form_name)?);
+        let limits = Limits::default();
+        let first = match self.read(limits, form)? {
+            None => return Ok(Some(Either::A(true))),
+            Some(0) => return Ok(None),
+            // Copied to memory of the engine's own: what it has to finalise costs more than the copy.
+            Some(_) => BufferSlice::copy_from(env, self.batch.texts().buffer)?,
+        };
+        let mut more = Vec::new();
+        while more.len() < MOST_DRAINED && self.read(limits, form)?.is_some_and(|count| count > 0) {
+            more.extend_from_slice(self.batch.texts().buffer);
+        }
+        self.batch.clear();
+        if more.is_empty() {
+            return Ok(Some(Either::B(first)));
+        }
+        more.splice(..0, first.iter().copied());
+        Ok(Some(Either::B(BufferSlice::copy_from(env, more)?)))
     }
 
     /// The id up to which everything was delivered, filtered out or reported lost.

@@ -6,6 +6,7 @@ const { test } = require('node:test');
 
 const { Bus } = require('./support/testing.js');
 const { createServer, listen, listenFastify, read, until } = require('./support/hosts.js');
+const { waiters } = require('../lib/loop.js');
 const { Doors, fetchHandler, fetchViewer, sseHandler, viewerHandler } = require('../http.js');
 
 /** Each mounts `/events` and `/viewer`, and says where, and how to stop. */
@@ -165,6 +166,28 @@ test('a burst is one write', async () => {
   for (let at = 0; at < 100; at += 1) bus.publish({ kind: 'k', text: `${at}` });
   await reads;
   assert.equal(writes, 2);
+  await close();
+});
+
+test('a client that stops for a while gets all of it when it goes on', async () => {
+  const bus = new Bus({ logBytes: 1 << 26 });
+  const { port, close } = await listen(createServer(sseHandler(bus, { linger: 0 })));
+  const socket = require('node:net').connect(port, '127.0.0.1');
+  socket.pause();
+  socket.write('GET /events HTTP/1.1\r\nhost: x\r\n\r\n');
+  await until(() => bus.stats().subscriptions === 1n);
+  const text = 'x'.repeat(1 << 19);
+  for (let at = 0; at < 40; at += 1) bus.publish({ kind: 'k', text });
+  // It has taken what the sockets hold; the rest is in the log.
+  await until(() => bus.stats().totals.delivered > 0n);
+  assert.ok(bus.stats().totals.pending > 0n);
+  let got = 0;
+  socket.on('data', (bytes) => (got += bytes.length)).resume();
+  await until(() => got > 40 << 19);
+  assert.equal(bus.stats().totals.delivered, 40n);
+  socket.destroy();
+  await until(() => bus.stats().subscriptions === 0n);
+  assert.equal(waiters(), 0);
   await close();
 });
 
