@@ -397,7 +397,7 @@ export class Slot implements Disposable, AsyncDisposable {
   /** Moves what `other` holds to this slot. */
   join(other: Slot): void;
   /** Resolves when it is lost, or with `null` when it is released. */
-  untilLost(): Promise<LostReason | null>;
+  untilLost(options?: { signal?: AbortSignal }): Promise<LostReason | null>;
   /** Ties it to a signal: an abort releases it. */
   releaseOnAbort(signal: AbortSignal): this;
   /** Unties it. */

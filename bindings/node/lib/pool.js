@@ -30,6 +30,15 @@ function askedOf(first, second, third) {
   return { names, limits, options: second ?? {} };
 }
 
+/** Whether a call names one key, and at most a limit. */
+function isPlain(scope, options) {
+  if (typeof scope !== 'string') return false;
+  for (const name in options) {
+    if (name !== 'limit' && options[name] !== undefined) return false;
+  }
+  return true;
+}
+
 function namesOf(keys) {
   return keys.flatMap((key) => (Array.isArray(key) ? [key[0], String(key[1])] : [key.scope, String(key.id)]));
 }
@@ -45,7 +54,7 @@ function waitOptions({ label, timeout, maxWaiting, pingEvery }) {
 }
 
 function slotOrThrow(answer) {
-  if (answer instanceof native.NativeSlot) return new Slot(answer);
+  if (typeof answer === 'number') return new Slot(answer);
   throw new SlotError(answer);
 }
 
@@ -84,6 +93,13 @@ class SlotPool {
 
   /** Takes a slot of every key or of none, waiting for it. */
   async acquire(first, second, third) {
+    if (isPlain(first, third)) {
+      const answer = call(() => this.#native.acquirePlain(first, String(second), limitNumber(third?.limit)));
+      // The one way that is worth to be short.
+      if (typeof answer === 'number') return new Slot(answer);
+      if (!(answer instanceof native.NativeWait)) throw new SlotError(answer);
+      return this.#slotOf(new Wait(answer));
+    }
     const { names, limits, options } = askedOf(first, second, third);
     const { signal, onPing, onTopOf } = options;
     if (signal?.aborted) throw cancelledBefore(names[0], signal.reason);
@@ -133,7 +149,7 @@ class SlotPool {
     const { names, limits } = askedOf(asks);
     const answer = call(() => this.#native.tryFirstOf(names, limits, options?.label ?? ''));
     if (!(answer instanceof native.NativeFirst)) throw new SlotError(answer);
-    return { index: answer.at(), slot: new Slot(answer.take()) };
+    return { index: answer.at(), slot: new Slot(answer.slot()) };
   }
 
   /** Begins to wait, for hosts that look for themselves. */

@@ -1,6 +1,5 @@
 'use strict';
 
-const native = require('./native.js').get();
 const { ReqbusError, SlotError, call } = require('./errors.js');
 const { bell, drain, forget, listen, newToken, onAbort } = require('./loop.js');
 const { Slot } = require('./slot.js');
@@ -25,7 +24,7 @@ class Wait {
     const step = call(() => this.#native.tryNext());
     if (step === null) return null;
     if (step === true) return { type: 'ping' };
-    if (step instanceof native.NativeSlot) return { type: 'granted', slot: new Slot(step) };
+    if (typeof step === 'number') return { type: 'granted', slot: new Slot(step) };
     // Only a cancel that counted has the host's own reason as its cause.
     const isOurs = step.outcome === 'cancelled' && step.causeContext === 'host';
     return { type: 'ended', error: new SlotError(step, isOurs ? this.#reason : undefined) };

@@ -39,3 +39,4 @@ mod teller;
 mod test_clock;
 mod wait;
 mod whole;
+mod young;

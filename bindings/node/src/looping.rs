@@ -14,6 +14,8 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use reqbus_core::Bell;
 
+use crate::young;
+
 /// Weak: it keeps no process alive. One place in its queue: a call that finds it taken has been made already.
 type Call = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 
@@ -65,6 +67,12 @@ pub struct NativeLoop {
     bell: Bell,
     waker: Waker,
     called: Arc<AtomicBool>,
+}
+
+impl Drop for NativeLoop {
+    fn drop(&mut self) {
+        young::clear();
+    }
 }
 
 impl NativeLoop {

@@ -16,6 +16,7 @@ use crate::slot::{Answer, NativeSlot, answer};
 use crate::teller::NativeTeller;
 use crate::wait::NativeWait;
 use crate::whole::{Whole, ms, to_duration, to_u32};
+use crate::young;
 
 /// Most leaks that are kept for a host that does not ask for them.
 const MOST_TOLD: usize = 1_024;
@@ -126,6 +127,20 @@ impl NativePoolOptions {
     }
 }
 
+/// The number of a slot, a refusal, or the wait that both come from.
+type Acquired = Either3<u32, NativeRefusal, NativeWait>;
+
+fn acquired(pool: &SlotPool, ask: Ask<'_>, options: &WaitOptions<'_>) -> Acquired {
+    match pool.acquire(&[ask], options) {
+        Ok(slot) => Either3::A(young::keep(slot)),
+        Err(wait) => match wait.try_next() {
+            Some(Step::Granted(slot)) => Either3::A(young::keep(slot)),
+            Some(Step::Ended(refusal)) => Either3::B(NativeRefusal::of(&refusal)),
+            Some(Step::Ping) | None => Either3::C(NativeWait::new(wait)),
+        },
+    }
+}
+
 impl NativePool {
     pub(crate) fn make(
         mut options: PoolOptions,
@@ -205,10 +220,20 @@ impl NativePool {
         Ok(match self.get()?.try_first_of(&asked.asks(), &label) {
             Ok((at, slot)) => napi::Either::B(NativeFirst {
                 at: u32::try_from(at).unwrap_or(u32::MAX),
-                slot: Some(NativeSlot::new(slot)),
+                slot: young::keep(slot),
             }),
             Err(refusal) => napi::Either::A(NativeRefusal::of(&refusal)),
         })
+    }
+
+    /// As [`NativePool::acquire_one`], with the library's defaults: fewer arguments cross.
+    #[napi]
+    pub fn acquire_plain(&self, scope: String, id: String, limit: f64) -> napi::Result<Acquired> {
+        let ask = Ask {
+            key: Key::new(&scope, &id),
+            limit: asks::limit(limit).or_throw()?,
+        };
+        Ok(acquired(self.get()?, ask, &WaitOptions::default()))
     }
 
     /// A slot of one key, a refusal, or the wait that both come from, in one call. NaN is the library's default; a
@@ -223,7 +248,7 @@ impl NativePool {
         timeout_ms: f64,
         max_waiting: f64,
         ping_every_ms: f64,
-    ) -> napi::Result<Either3<NativeSlot, NativeRefusal, NativeWait>> {
+    ) -> napi::Result<Acquired> {
         let ask = Ask {
             key: Key::new(&scope, &id),
             limit: asks::limit(limit).or_throw()?,
@@ -237,12 +262,8 @@ impl NativePool {
             ping_every_ms: Some(ping_every_ms).filter(|ms| !ms.is_nan()),
             pings: ping_every_ms.is_nan() || ping_every_ms >= 0.0,
         };
-        let wait = self.get()?.wait(&[ask], &options.to_core().or_throw()?);
-        Ok(match wait.try_next() {
-            Some(Step::Granted(slot)) => Either3::A(NativeSlot::new(slot)),
-            Some(Step::Ended(refusal)) => Either3::B(NativeRefusal::of(&refusal)),
-            Some(Step::Ping) | None => Either3::C(NativeWait::new(wait)),
-        })
+        let options = options.to_core().or_throw()?;
+        Ok(acquired(self.get()?, ask, &options))
     }
 
     /// Begins to wait.
@@ -310,7 +331,7 @@ impl NativePool {
 #[napi]
 pub struct NativeFirst {
     at: u32,
-    slot: Option<NativeSlot>,
+    slot: u32,
 }
 
 #[napi]
@@ -321,9 +342,9 @@ impl NativeFirst {
         self.at
     }
 
-    /// The slot, once.
+    /// The number of the slot.
     #[napi]
-    pub fn take(&mut self) -> Option<NativeSlot> {
-        self.slot.take()
+    pub fn slot(&self) -> u32 {
+        self.slot
     }
 }

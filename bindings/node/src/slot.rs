@@ -8,6 +8,7 @@ use reqbus_core::{Error, ErrorKind};
 use crate::failure::OrThrow;
 use crate::looping::{NativeLoop, ringing};
 use crate::refusal::NativeRefusal;
+use crate::young;
 
 /// Added to what a release came to when this thread must drain.
 const RANG: u32 = 8;
@@ -18,13 +19,13 @@ pub struct NativeSlot {
     slot: Option<Slot>,
 }
 
-/// A slot or why there is none.
-pub type Answer = Either<NativeSlot, NativeRefusal>;
+/// The number of a slot that is [`young`], or why there is none.
+pub type Answer = Either<u32, NativeRefusal>;
 
 /// The answer of a call.
 pub fn answer(answer: Result<Slot, Refusal>) -> Answer {
     match answer {
-        Ok(slot) => Either::A(NativeSlot::new(slot)),
+        Ok(slot) => Either::A(young::keep(slot)),
         Err(refusal) => Either::B(NativeRefusal::of(&refusal)),
     }
 }
@@ -38,7 +39,7 @@ pub fn names(keys: &[OwnedKey]) -> Vec<String> {
     keys.iter().flat_map(names).collect()
 }
 
-fn number(released: Released, rang: bool) -> u32 {
+pub fn number(released: Released, rang: bool) -> u32 {
     let number = match released {
         Released::Released => 0,
         Released::Already => 1,
@@ -48,8 +49,9 @@ fn number(released: Released, rang: bool) -> u32 {
 }
 
 impl NativeSlot {
-    pub(crate) const fn new(slot: Slot) -> Self {
-        Self { slot: Some(slot) }
+    /// Without one, it is as one that was joined to another.
+    pub(crate) const fn of(slot: Option<Slot>) -> Self {
+        Self { slot }
     }
 
     pub(crate) fn get(&self) -> napi::Result<&Slot> {

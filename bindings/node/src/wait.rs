@@ -8,7 +8,7 @@ use reqbus_core::{Error, ErrorKind};
 use crate::failure::OrThrow;
 use crate::looping::{NativeLoop, ringing};
 use crate::refusal::NativeRefusal;
-use crate::slot::NativeSlot;
+use crate::young;
 
 /// A wait. Collected, it is cancelled.
 #[napi]
@@ -24,13 +24,13 @@ impl NativeWait {
 
 #[napi]
 impl NativeWait {
-    /// What is new: `null`, `true` for a ping, a slot, or a refusal.
+    /// What is new: `null`, `true` for a ping, the number of a slot, or a refusal.
     #[napi]
-    pub fn try_next(&self) -> Option<Either3<bool, NativeSlot, NativeRefusal>> {
+    pub fn try_next(&self) -> Option<Either3<bool, u32, NativeRefusal>> {
         let step = self.wait.as_ref().and_then(Wait::try_next)?;
         Some(match step {
             Step::Ping => Either3::A(true),
-            Step::Granted(slot) => Either3::B(NativeSlot::new(slot)),
+            Step::Granted(slot) => Either3::B(young::keep(slot)),
             Step::Ended(refusal) => Either3::C(NativeRefusal::of(&refusal)),
         })
     }

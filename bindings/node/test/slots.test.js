@@ -203,6 +203,51 @@ test('s10: a loss is told once, and a release ends the wait for it', async () =>
   assert.equal(await never, null);
 });
 
+test('s10: a wait for a loss ends with its signal, and another goes on', async () => {
+  const pool = new SlotPool();
+  const slot = await pool.acquire('user', 1, { limit: 1 });
+  const gone = new AbortController();
+  const [one, other] = [slot.untilLost({ signal: gone.signal }), slot.untilLost()];
+  gone.abort(new Error('enough'));
+  await assert.rejects(one, /enough/);
+  await assert.rejects(slot.untilLost({ signal: gone.signal }), /enough/);
+  slot.release();
+  assert.equal(await other, null);
+});
+
+test('s2: nothing is left of a slot that was released, early or late', async () => {
+  const pool = new SlotPool();
+  for (const wait of [() => null, turn]) {
+    const [slot, other] = [await pool.acquire('user', 1, { limit: 2 }), await pool.acquire('user', 1, { limit: 2 })];
+    await wait();
+    slot.release();
+    assert.deepEqual([slot.keys, slot.lost, slot.releaseScope('user'), slot.release()], [[], null, 'none', 'already']);
+    // What is joined to one that was released is released too.
+    slot.join(other);
+    assert.deepEqual([await inUse(pool), other.release()], [0, 'already']);
+    const third = await pool.acquire('user', 1, { limit: 2 });
+    third.join(slot);
+    assert.deepEqual([await inUse(pool), third.release(), await inUse(pool)], [1, 'released', 0]);
+  }
+  const late = await pool.acquire('user', 1, { limit: 2 });
+  late.release();
+  assert.equal(await late.untilLost(), null);
+});
+
+test('s2: as many as come in one turn are all given back, each by its own number', async () => {
+  const pool = new SlotPool();
+  const slots = [];
+  for (let at = 0; at < 3000; at += 1) slots.push(await pool.acquire('user', at % 7, { limit: 1000 }));
+  for (let at = 0; at < 3000; at += 2) assert.equal(slots[at].release(), 'released');
+  assert.equal((await pool.load([0, 1, 2, 3, 4, 5, 6].map((id) => ['user', id]))).reduce((sum, load) => sum + load.inUse, 0), 1500);
+  await turn();
+  for (const [at, slot] of slots.entries()) {
+    assert.deepEqual(at % 2 === 0 ? [] : [{ scope: 'user', id: `${at % 7}` }], slot.keys);
+    assert.equal(slot.release(), at % 2 === 0 ? 'already' : 'released');
+  }
+  for (let id = 0; id < 7; id += 1) assert.equal(await inUse(pool, 'user', id), 0);
+});
+
 test('s2: disposal gives everything back', async () => {
   const pool = new SlotPool();
   const slot = await pool.acquire('user', 1, { limit: 1 });
