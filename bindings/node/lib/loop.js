@@ -11,11 +11,9 @@ const bell = new native.NativeLoop(drain);
 
 /** Tells everybody who has something new. A call that rang on this thread does this before it returns. */
 function drain() {
-  for (;;) {
-    const ready = bell.take();
-    if (ready.length === 0) return;
-    for (const token of ready) waiting.get(token)?.();
-  }
+  const ready = bell.take();
+  if (typeof ready === 'number') waiting.get(ready)?.();
+  else if (ready !== null) for (const token of ready) waiting.get(token)?.();
 }
 
 /** A token that nobody has. */

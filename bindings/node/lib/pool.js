@@ -98,14 +98,13 @@ class SlotPool {
       // The one way that is worth to be short.
       if (typeof answer === 'number') return new Slot(answer);
       if (!(answer instanceof native.NativeWait)) throw new SlotError(answer);
-      return this.#slotOf(new Wait(answer));
+      return slotOf(answer);
     }
     const { names, limits, options } = askedOf(first, second, third);
     const { signal, onPing, onTopOf } = options;
     if (signal?.aborted) throw cancelledBefore(names[0], signal.reason);
     if (names.length !== 2 || onTopOf !== undefined) {
-      const wait = this.#wait(names, limits, options);
-      return this.#slotOf(wait, onPing, signal);
+      return slotOf(this.#wait(names, limits, options), onPing, signal);
     }
     const { label, timeout, maxWaiting, pingEvery } = options;
     const answer = call(() =>
@@ -120,15 +119,7 @@ class SlotPool {
       ),
     );
     if (!(answer instanceof native.NativeWait)) return slotOrThrow(answer);
-    return this.#slotOf(new Wait(answer), onPing, signal);
-  }
-
-  async #slotOf(wait, onPing, signal) {
-    try {
-      return await slotOf(wait, onPing, signal);
-    } finally {
-      wait.free();
-    }
+    return slotOf(answer, onPing, signal);
   }
 
   /** Takes a slot of every key or of none, at once. */
@@ -155,17 +146,15 @@ class SlotPool {
   /** Begins to wait, for hosts that look for themselves. */
   wait(first, second, third) {
     const { names, limits, options } = askedOf(first, second, third);
-    return this.#wait(names, limits, options);
+    return new Wait(this.#wait(names, limits, options));
   }
 
   #wait(names, limits, options) {
     const terms = waitOptions(options);
-    return new Wait(
-      call(() =>
-        options.onTopOf === undefined
-          ? this.#native.wait(names, limits, terms)
-          : this.#native.waitOnTop(Slot.handleOf(options.onTopOf), names, limits, terms),
-      ),
+    return call(() =>
+      options.onTopOf === undefined
+        ? this.#native.wait(names, limits, terms)
+        : this.#native.waitOnTop(Slot.handleOf(options.onTopOf), names, limits, terms),
     );
   }
 

@@ -1,6 +1,6 @@
 'use strict';
 
-const { ReqbusError, SlotError, call } = require('./errors.js');
+const { ReqbusError, SlotError, call, translate } = require('./errors.js');
 const { bell, drain, forget, listen, newToken, onAbort } = require('./loop.js');
 const { Slot } = require('./slot.js');
 
@@ -25,9 +25,7 @@ class Wait {
     if (step === null) return null;
     if (step === true) return { type: 'ping' };
     if (typeof step === 'number') return { type: 'granted', slot: new Slot(step) };
-    // Only a cancel that counted has the host's own reason as its cause.
-    const isOurs = step.outcome === 'cancelled' && step.causeContext === 'host';
-    return { type: 'ended', error: new SlotError(step, isOurs ? this.#reason : undefined) };
+    return { type: 'ended', error: errorOf(step, this.#reason) };
   }
 
   /** What is new, as soon as there is something. */
@@ -66,8 +64,7 @@ class Wait {
   /** Gives up. `reason` is the cause of the error that the wait ends with. */
   cancel(reason) {
     this.#reason ??= reason;
-    const cause = reason === undefined ? undefined : String(reason?.message ?? reason).slice(0, 255);
-    if (this.#native.cancel(cause)) drain();
+    if (this.#native.cancel(causeOf(reason))) drain();
     // What it ended with is there now.
     if (this.#waits) drain();
   }
@@ -86,24 +83,69 @@ class Wait {
   }
 }
 
-/** The slot at the end of a wait: pings are passed to `onPing`, an aborted signal cancels. */
-async function slotOf(wait, onPing, signal) {
-  const undo = onAbort(signal, () => wait.cancel(signal.reason));
-  try {
-    for (;;) {
-      const step = await wait.next();
-      if (step.type === 'granted') return step.slot;
-      if (step.type === 'ended') throw step.error;
+/**
+ * The slot at the end of a wait, by its handle: pings are passed to `onPing`, an aborted signal cancels. As `Wait`, but in one
+ * promise: what stands between a release and the next grant is paid by everybody in the queue.
+ */
+function slotOf(handle, onPing, signal) {
+  return new Promise((resolve, reject) => {
+    const token = newToken();
+    let isPinging = false;
+    let reason;
+    const end = (settle, value) => {
+      forget(token);
+      undo();
+      settle(value);
+    };
+    const look = () => {
+      // A grant is returned after the ping was written.
+      if (isPinging) return;
       try {
-        await onPing?.();
+        const step = handle.tryNext();
+        if (typeof step === 'number') end(resolve, new Slot(step));
+        else if (step === true) ping();
+        else if (step !== null) end(reject, errorOf(step, reason));
       } catch (error) {
-        // The client is gone: nobody is there to be served.
-        wait.cancel(error);
+        end(reject, translate(error));
       }
-    }
-  } finally {
-    undo();
-  }
+    };
+    const cancel = (why) => {
+      reason ??= why;
+      if (handle.cancel(causeOf(why))) drain();
+      // What it ended with is there now.
+      drain();
+    };
+    const ping = () => {
+      isPinging = true;
+      const written = () => {
+        isPinging = false;
+        look();
+      };
+      const failed = (error) => {
+        // The client is gone: nobody is there to be served.
+        isPinging = false;
+        cancel(error);
+        look();
+      };
+      // Not within the call that drains: it is the host's.
+      Promise.resolve().then(onPing).then(written, failed);
+    };
+    const undo = onAbort(signal, () => cancel(signal.reason));
+    listen(token, look);
+    // Rings at once; the look after that arms.
+    if (call(() => handle.attach(bell, token))) drain();
+  });
+}
+
+/** What a wait ended with. Only a cancel that counted has the host's own reason as its cause. */
+function errorOf(refusal, reason) {
+  const isOurs = refusal.outcome === 'cancelled' && refusal.causeContext === 'host';
+  return new SlotError(refusal, isOurs ? reason : undefined);
+}
+
+/** A reason of the host's as the extension takes it. */
+function causeOf(reason) {
+  return reason === undefined ? undefined : String(reason?.message ?? reason).slice(0, 255);
 }
 
 module.exports = { Wait, slotOf };

@@ -6,56 +6,66 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::ThreadId;
 
-use napi::Status;
 use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Either, Status};
 use napi_derive::napi;
 use reqbus_core::Bell;
+use reqbus_core::bell::Drive;
 
 use crate::young;
 
 /// Weak: it keeps no process alive. One place in its queue: a call that finds it taken has been made already.
 type Call = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 
+/// How many tokens are taken at once.
+const MANY: usize = 128;
+
 thread_local! {
-    /// How deep in calls of JavaScript that drain before they return this thread is.
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
-    /// The bell rang within such a call.
-    static MARKED: Cell<bool> = const { Cell::new(false) };
-    /// Of this thread's ringer: a call to its loop is on its way.
-    static CALLED: RefCell<Arc<AtomicBool>> = RefCell::default();
+    /// The bell of this thread's environment.
+    static BELL: RefCell<Option<Bell>> = const { RefCell::new(None) };
+    /// Tokens that became ready within a call of this thread, which drains before it returns.
+    static READY: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs a call that may ring. Whether it rang this thread's own bell: then the caller drains before it returns.
-///
-/// A bell that has rung already does not ring again until it is drained; so a call that is on its way to the loop counts
-/// too. That one may come late, or, where nothing else keeps the loop alive, never.
+/// This thread serves its bell by itself: what it makes ready there needs no function, and is taken at the end.
+struct Serving<'bell>(&'bell Bell);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        let mut tokens = [0; MANY];
+        let taken = self.0.leave(&mut tokens);
+        if taken > 0 {
+            READY.with_borrow_mut(|ready| ready.extend(tokens.iter().take(taken)));
+        }
+    }
+}
+
+/// Runs a call that may ring. Whether something became ready for this thread: then the caller drains before it returns.
 pub fn ringing<R>(run: impl FnOnce() -> R) -> (R, bool) {
-    DEPTH.set(DEPTH.get() + 1);
+    // A clone: what `run` drops may be an environment's last.
+    let bell = BELL.with_borrow(Clone::clone);
+    let Some(bell) = bell else {
+        return (run(), false);
+    };
+    bell.enter();
+    let serving = Serving(&bell);
     let answer = run();
-    DEPTH.set(DEPTH.get() - 1);
-    // Relaxed: what this thread itself pushed, it finds; what others push, their own call tells.
-    let is_called = CALLED.with_borrow(|called| called.load(Ordering::Relaxed));
-    (answer, MARKED.take() || is_called)
+    drop(serving);
+    (answer, READY.with_borrow(|ready| !ready.is_empty()))
 }
 
-/// What the bell wakes.
+/// What the bell wakes, from other threads.
 struct Ringer {
     call: Call,
-    thread: ThreadId,
-    /// A call is on its way.
+    /// A call is on its way, and the bell has nobody to wake until it is armed anew.
     called: Arc<AtomicBool>,
 }
 
 impl Wake for Ringer {
     fn wake(self: Arc<Self>) {
-        if DEPTH.get() > 0 && std::thread::current().id() == self.thread {
-            MARKED.set(true);
-            return;
-        }
-        self.called.store(true, Ordering::Relaxed);
+        self.called.store(true, Ordering::Release);
         // A full queue holds a call that has yet to drain; a closing environment needs none.
         let _ = self.call.call((), ThreadsafeFunctionCallMode::NonBlocking);
     }
@@ -67,10 +77,15 @@ pub struct NativeLoop {
     bell: Bell,
     waker: Waker,
     called: Arc<AtomicBool>,
+    is_armed: Cell<bool>,
+    /// Kept and never polled: it says that whoever reads looks again by itself before it sleeps, so that a read needs not
+    /// ring for what it leaves.
+    _drive: Drive,
 }
 
 impl Drop for NativeLoop {
     fn drop(&mut self) {
+        BELL.set(None);
         young::clear();
     }
 }
@@ -92,41 +107,59 @@ impl NativeLoop {
             .weak::<true>()
             .max_queue_size::<1>()
             .build()?;
-        let thread = std::thread::current().id();
         let called: Arc<AtomicBool> = Arc::default();
-        CALLED.set(called.clone());
         let ringer = Ringer {
             call,
-            thread,
             called: called.clone(),
         };
+        let bell = Bell::new();
+        BELL.set(Some(bell.clone()));
         let this = Self {
-            bell: Bell::new(),
             waker: Waker::from(Arc::new(ringer)),
             called,
+            is_armed: Cell::new(false),
+            _drive: bell.drive(),
+            bell,
         };
         this.arm();
         Ok(this)
     }
 
-    /// Takes the tokens that are ready; an empty list when there is none, and from then on the next ring is told.
+    /// Takes all tokens that are ready: none, one, or a list. From then on the next ring of another thread is told.
     #[napi]
-    pub fn take(&self) -> Vec<f64> {
-        let mut tokens = [0; 64];
-        self.called.store(false, Ordering::Relaxed);
+    pub fn take(&self) -> Option<Either<f64, Vec<f64>>> {
+        let mut ready = READY.take();
+        if self.called.swap(false, Ordering::Acquire) {
+            self.is_armed.set(false);
+        }
         loop {
-            let taken = self.bell.take(&mut tokens);
-            if taken > 0 {
-                let tokens = tokens.get(..taken).unwrap_or_default();
-                return tokens.iter().map(|&token| token as f64).collect();
+            self.take_into(&mut ready);
+            if self.is_armed.get() || self.arm() {
+                break;
             }
-            if self.arm() {
-                return Vec::new();
+        }
+        match ready.as_slice() {
+            [] => None,
+            [token] => Some(Either::A(*token as f64)),
+            tokens => Some(Either::B(
+                tokens.iter().map(|&token| token as f64).collect(),
+            )),
+        }
+    }
+
+    fn take_into(&self, ready: &mut Vec<u64>) {
+        // Nothing is there after a call of this thread's own took it.
+        while self.bell.has_ready() || !self.is_armed.get() {
+            let mut tokens = [0; MANY];
+            let taken = self.bell.take(&mut tokens);
+            ready.extend(tokens.iter().take(taken));
+            if taken < MANY {
+                return;
             }
         }
     }
 
-    /// How often the bell rang, and so called at most.
+    /// How often the bell called, from other threads.
     #[napi]
     pub fn raises(&self) -> f64 {
         self.bell.raises() as f64
@@ -135,6 +168,8 @@ impl NativeLoop {
     /// Whether there is nothing ready and the next ring will be heard.
     fn arm(&self) -> bool {
         let ready = pin!(self.bell.ready());
-        ready.poll(&mut Context::from_waker(&self.waker)) == Poll::Pending
+        let is_armed = ready.poll(&mut Context::from_waker(&self.waker)) == Poll::Pending;
+        self.is_armed.set(is_armed);
+        is_armed
     }
 }

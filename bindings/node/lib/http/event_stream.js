@@ -3,6 +3,9 @@
 const { Subscription } = require('../subscription.js');
 const { SSE_HEADERS } = require('./stream.js');
 
+/** A read that came to so much may have left something. */
+const MOST_DRAINED = 1 << 20;
+
 /** Flushes what has something together, so many milliseconds after the first of them: a burst is one wake and one write. */
 function together(linger) {
   let due = [];
@@ -44,11 +47,13 @@ class EventStream {
     this.#write(`retry: ${Math.round(retry)}\n\n${subscription.heartbeat('sse')}`);
     this.#beats = setInterval(() => this.#beat(), heartbeat);
     this.#beats.unref?.();
-    Subscription.watch(subscription, () => {
-      if (this.#isDue || this.#isOver) return;
-      this.#isDue = true;
-      later(this);
-    });
+    Subscription.watch(subscription, () => this.#soon());
+  }
+
+  #soon() {
+    if (this.#isDue || this.#isOver) return;
+    this.#isDue = true;
+    this.#later(this);
   }
 
   /** Writes what there is. */
@@ -59,6 +64,8 @@ class EventStream {
       const frames = Subscription.drainBytes(this.#subscription, 'sse');
       if (frames === true) this.#res.end();
       else if (frames !== null) this.#write(frames);
+      // What it left rings nobody.
+      if (frames?.length >= MOST_DRAINED && this.#blocked === null) this.#soon();
     } catch (error) {
       this.#res.destroy(error);
     }
