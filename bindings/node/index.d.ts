@@ -401,7 +401,7 @@ export class Slot implements Disposable, AsyncDisposable {
   /** Ties it to a signal: an abort releases it. */
   releaseOnAbort(signal: AbortSignal): this;
   /** Unties it. */
-  detach(): void;
+  detach(): this;
   [Symbol.dispose](): void;
   [Symbol.asyncDispose](): Promise<void>;
 }

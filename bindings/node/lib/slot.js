@@ -122,6 +122,7 @@ class Slot {
   detach() {
     this.#untie?.();
     this.#untie = null;
+    return this;
   }
 
   join(other) {

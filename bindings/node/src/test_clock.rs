@@ -35,6 +35,8 @@ pub struct NativeFault {
     pub doubled: u32,
     /// A lease is lost.
     pub lost_lease: u32,
+    /// It refuses half of what it is asked as unavailable, and does not hear the rest.
+    pub is_down: bool,
 }
 
 #[napi]
@@ -71,13 +73,19 @@ impl NativeTestClock {
     ) -> napi::Result<NativePool> {
         let mut options = options.to_core().or_throw()?;
         options.clock = self.clock.clone();
-        options.fault = fault.map(|fault| FaultOptions {
-            seed: u64::from(fault.seed),
-            latest: Duration::from_secs_f64(fault.latest_ms.max(0.0) / 1_000.0),
-            lost: fault.lost,
-            doubled: fault.doubled,
-            lost_lease: fault.lost_lease,
-            ..FaultOptions::default()
+        options.fault = fault.map(|fault| {
+            let line = FaultOptions {
+                seed: u64::from(fault.seed),
+                latest: Duration::from_secs_f64(fault.latest_ms.max(0.0) / 1_000.0),
+                lost: fault.lost,
+                doubled: fault.doubled,
+                lost_lease: fault.lost_lease,
+                ..FaultOptions::default()
+            };
+            if fault.is_down {
+                line.fault.go_down();
+            }
+            line
         });
         NativePool::make(options, teller)
     }

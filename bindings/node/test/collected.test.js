@@ -18,16 +18,19 @@ async function collect(isDone) {
 
 test('s11: a slot that was collected is released, counted and told', async () => {
   const pool = new SlotPool();
-  await (async () => {
-    const slot = await pool.acquire('user', 1, { limit: 1, label: 'forgotten' });
-    // Who only waits for a loss does not hold the slot.
-    slot.untilLost();
-  })();
-  await collect(() => pool.leaked > 0n);
-  assert.equal(pool.leaked, 1n);
-  const [{ scope, id, label }] = pool.takeLeaks();
-  assert.deepEqual([scope, id, label], ['user', '1', 'forgotten']);
-  (await pool.tryAcquire('user', 1, { limit: 1 })).release();
+  for (const isWatched of [false, true]) {
+    const before = pool.leaked;
+    await (async () => {
+      const slot = await pool.acquire('user', 1, { limit: 1, label: 'forgotten' });
+      // Who only waits for a loss does not hold the slot.
+      if (isWatched) slot.untilLost();
+    })();
+    await collect(() => pool.leaked > before);
+    assert.equal(pool.leaked, before + 1n);
+    const [{ scope, id, label }] = pool.takeLeaks();
+    assert.deepEqual([scope, id, label], ['user', '1', 'forgotten']);
+    (await pool.tryAcquire('user', 1, { limit: 1 })).release();
+  }
 });
 
 test('s11: a slot that was released is no leak', async () => {

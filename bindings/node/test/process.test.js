@@ -57,6 +57,29 @@ test('process.exit in the middle of everything is quiet', () => {
   run(body);
 });
 
+test('a process in which only workers load the extension outlives them, terminated or ended, and loads it again', () => {
+  const body = `const { Worker } = require('node:worker_threads');
+    const code = \`const { SlotPool } = require(\${JSON.stringify(${TESTING})});
+      (async () => {
+        const pool = new SlotPool();
+        globalThis.slot = await pool.acquire('user', 1, { limit: 1 });
+        pool.acquire('user', 1, { limit: 1, timeout: 20, pingEvery: 1, onPing() {} }).catch(() => {});
+        setTimeout(() => require('node:worker_threads').parentPort.postMessage('ready'), 5);
+      })();\`;
+    for (const end of ['terminate', 'on its own', 'terminate']) {
+      const worker = new Worker(code, { eval: true });
+      await new Promise((resolve) => worker.once('message', resolve));
+      const exits = new Promise((resolve) => worker.once('exit', resolve));
+      if (end === 'terminate') await worker.terminate();
+      await exits;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    console.log('last');`;
+  const code = `(async () => { ${body} })();`;
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['-e', code], { timeout: 20000, encoding: 'utf8' });
+  assert.deepEqual([status, signal, stderr, stdout], [0, null, '', 'last\n'], stderr);
+});
+
 test('a worker has its own, and its timers ring in it', async () => {
   const code = `const { parentPort } = require('node:worker_threads');
     const { Bus, SlotPool } = require(${TESTING});

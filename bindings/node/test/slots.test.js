@@ -3,6 +3,7 @@
 // their names.
 
 const assert = require('node:assert/strict');
+const { getEventListeners } = require('node:events');
 const { test } = require('node:test');
 const { setImmediate: turn } = require('node:timers/promises');
 
@@ -32,6 +33,63 @@ test('TestConcurrencyHelper_TryAcquireUserSlot', async () => {
   const slot = await pool.tryAcquire('user', 1, { limit: 1 });
   assert.deepEqual([slot.release(), slot.release()], ['released', 'already']);
   assert.equal(await inUse(pool), 0);
+});
+
+test('TestWaitForSlotWithPingTimeout_AccountAndUserAcquire: no, then yes; no ping was written', async () => {
+  const pool = new SlotPool();
+  for (const scope of ['account', 'user']) {
+    const held = await pool.acquire(scope, 1, { limit: 1 });
+    let pings = 0;
+    const waits = pool.acquire(scope, 1, { limit: 1, onPing: () => (pings += 1) });
+    await turn();
+    held.release();
+    const slot = await waits;
+    assert.deepEqual([pings, slot.release(), await inUse(pool, scope)], [0, 'released', 0]);
+  }
+});
+
+test('TestWaitForSlotWithPingTimeout_AcquireError: a store that is down is an outcome of its own, and says no address', async () => {
+  const clock = new TestClock();
+  const pool = clock.pool({}, { isDown: true, seed: 7 });
+  const codes = new Set();
+  for (let at = 0; at < 20; at += 1) {
+    const refused = pool.acquire('user', at, { limit: 1, timeout: 50 }).catch((error) => error);
+    clock.advance(50);
+    const error = await refused;
+    assert.ok(error instanceof SlotError);
+    assert.doesNotMatch(`${error.message} ${error.cause?.message}`, /\d+\.\d+\.\d+|:\d\d|redis/i);
+    codes.add(error.code);
+  }
+  assert.ok(codes.has('store_unavailable'), [...codes].join());
+});
+
+test('wrapRelease_NoGoroutineLeak: nothing is left on a signal', async () => {
+  const pool = new SlotPool();
+  const { signal } = new AbortController();
+  for (let round = 0; round < 50; round += 1) {
+    const slot = await pool.acquire('user', 1, { limit: 1, signal });
+    const waits = pool.acquire('user', 1, { limit: 1, signal });
+    slot.releaseOnAbort(signal).release();
+    (await waits).releaseOnAbort(signal).detach().release();
+  }
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
+});
+
+test('wrapRelease_ConcurrentCalls, ConcurrentCancelAndManualReleaseRunsExactlyOnce: 16 callers and a cancel, one release', async () => {
+  const pool = new SlotPool();
+  for (let round = 0; round < 200; round += 1) {
+    const gone = new AbortController();
+    const slot = (await pool.acquire('user', 1, { limit: 1 })).releaseOnAbort(gone.signal);
+    const callers = Array.from({ length: 16 }, async (_, at) => {
+      if (at % 2 === 0) await null;
+      if (at === round % 16) gone.abort();
+      return slot.release();
+    });
+    const released = (await Promise.all(callers)).filter((answer) => answer === 'released').length;
+    assert.ok(released <= 1, `${released}`);
+    assert.equal(pool.keyStats('user', 1).granted, BigInt(round + 1));
+    assert.equal(await inUse(pool), 0);
+  }
 });
 
 test('TestConcurrencyHelper_TryAcquireAccountSlot_NotAcquired', async () => {

@@ -25,7 +25,7 @@ class TestClock {
 
   /** With `fault` on the store of tests. */
   pool({ teller, heldLong, ...options } = {}, fault) {
-    const line = fault && { seed: 0, latestMs: 0, lost: 0, doubled: 0, lostLease: 0, ...fault };
+    const line = fault && { seed: 0, latestMs: 0, lost: 0, doubled: 0, lostLease: 0, isDown: false, ...fault };
     const all = { ...options, heldLongMs: heldLong };
     return new reqbus.SlotPool(this.#native.pool(all, line, reqbus.Teller.handleOf(teller)));
   }
