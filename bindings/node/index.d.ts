@@ -505,19 +505,19 @@ export class SlotPool implements Disposable, AsyncDisposable {
   wait(scope: string, id: string | Whole, options?: WaitOptions & { limit?: Limit }): Wait;
   wait(asks: Ask[], options?: WaitOptions): Wait;
   /** A limit that wins over those of calls. */
-  setLimit(scope: string, id: string | Whole, limit: Limit): Promise<void>;
-  clearLimit(scope: string, id: string | Whole): Promise<void>;
+  setLimit(scope: string, id: string | Whole, limit: Limit, options?: { signal?: AbortSignal }): Promise<void>;
+  clearLimit(scope: string, id: string | Whole, options?: { signal?: AbortSignal }): Promise<void>;
   /** Refuses who waits and newcomers, until `openKey`. */
-  closeKey(scope: string, id: string | Whole): Promise<void>;
-  openKey(scope: string, id: string | Whole): Promise<void>;
-  load(keys: (Key | [scope: string, id: string | Whole])[]): Promise<Load[]>;
+  closeKey(scope: string, id: string | Whole, options?: { signal?: AbortSignal }): Promise<void>;
+  openKey(scope: string, id: string | Whole, options?: { signal?: AbortSignal }): Promise<void>;
+  load(keys: (Key | [scope: string, id: string | Whole])[], options?: { signal?: AbortSignal }): Promise<Load[]>;
   /** Their numbers, the least loaded first. */
-  orderByLoad(keys: (Key | [scope: string, id: string | Whole])[]): Promise<number[]>;
+  orderByLoad(keys: (Key | [scope: string, id: string | Whole])[], options?: { signal?: AbortSignal }): Promise<number[]>;
   /** Oldest first. */
-  holders(scope: string, id: string | Whole): Promise<Holder[]>;
-  heldLongerThan(ms: number): Promise<Holder[]>;
+  holders(scope: string, id: string | Whole, options?: { signal?: AbortSignal }): Promise<Holder[]>;
+  heldLongerThan(ms: number, options?: { signal?: AbortSignal }): Promise<Holder[]>;
   /** Takes a slot away. Whether it was held. */
-  force(scope: string, id: string | Whole, holder: Whole): Promise<boolean>;
+  force(scope: string, id: string | Whole, holder: Whole, options?: { signal?: AbortSignal }): Promise<boolean>;
   keyStats(scope: string, id: string | Whole): KeyStats | null;
   scopeStats(scope: string): ScopeStats;
   readonly knownKeys: number;

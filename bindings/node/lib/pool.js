@@ -3,6 +3,7 @@
 const native = require('./native.js').get();
 const { SlotError, call, cancelledBefore, limitOf } = require('./errors.js');
 const { drain } = require('./loop.js');
+const { answerOf } = require('./reply.js');
 const { Slot } = require('./slot.js');
 const { Teller } = require('./teller.js');
 const { Wait, slotOf } = require('./wait.js');
@@ -158,46 +159,41 @@ class SlotPool {
     );
   }
 
-  async setLimit(scope, id, limit) {
-    if (call(() => this.#native.setLimit(scope, String(id), limitNumber(limit)))) drain();
+  async setLimit(scope, id, limit, options) {
+    await answerOf(() => this.#native.setLimit(scope, String(id), limitNumber(limit)), options);
   }
 
-  async clearLimit(scope, id) {
-    this.#change(scope, id, 0);
+  async clearLimit(scope, id, options) {
+    await answerOf(() => this.#native.change(scope, String(id), 0), options);
   }
 
-  async closeKey(scope, id) {
-    this.#change(scope, id, 1);
+  async closeKey(scope, id, options) {
+    await answerOf(() => this.#native.change(scope, String(id), 1), options);
   }
 
-  async openKey(scope, id) {
-    this.#change(scope, id, 2);
+  async openKey(scope, id, options) {
+    await answerOf(() => this.#native.change(scope, String(id), 2), options);
   }
 
-  #change(scope, id, what) {
-    if (call(() => this.#native.change(scope, String(id), what))) drain();
+  async load(keys, options) {
+    return (await answerOf(() => this.#native.load(namesOf(keys)), options)).map(loadOf);
   }
 
-  async load(keys) {
-    return call(() => this.#native.load(namesOf(keys))).map(loadOf);
+  async orderByLoad(keys, options) {
+    const loads = await this.load(keys, options);
+    return [...loads.keys()].sort((one, other) => loads[one].rate - loads[other].rate);
   }
 
-  async orderByLoad(keys) {
-    return call(() => this.#native.orderByLoad(namesOf(keys)));
+  async holders(scope, id, options) {
+    return (await answerOf(() => this.#native.holders(scope, String(id)), options)).map(holderOf);
   }
 
-  async holders(scope, id) {
-    return call(() => this.#native.holders(scope, String(id))).map(holderOf);
+  async heldLongerThan(age, options) {
+    return (await answerOf(() => this.#native.heldLongerThan(age), options)).map(holderOf);
   }
 
-  async heldLongerThan(age) {
-    return call(() => this.#native.heldLongerThan(age)).map(holderOf);
-  }
-
-  async force(scope, id, holder) {
-    const number = call(() => this.#native.force(scope, String(id), holder));
-    if (number >= 8) drain();
-    return (number & 1) === 1;
+  async force(scope, id, holder, options) {
+    return answerOf(() => this.#native.force(scope, String(id), holder), options);
   }
 
   keyStats(scope, id) {

@@ -30,6 +30,7 @@ mod permit;
 mod pool;
 mod pool_keys;
 mod refusal;
+mod reply;
 mod slot;
 mod slot_stats;
 mod stats;

@@ -306,6 +306,34 @@ test('s2: as many as come in one turn are all given back, each by its own number
   for (let id = 0; id < 7; id += 1) assert.equal(await inUse(pool, 'user', id), 0);
 });
 
+test('s8: whatever a store far away is asked is awaited, or given up by a signal', async () => {
+  const clock = new TestClock();
+  const pool = clock.pool({}, { latestMs: 20, seed: 3 });
+  const slow = async (asked) => {
+    let isThere = false;
+    const noted = asked.finally(() => (isThere = true));
+    await turn();
+    assert.equal(isThere, false);
+    clock.advance(50);
+    return noted;
+  };
+  const slot = await slow(pool.acquire('user', 1, { limit: 5, label: 'one' }));
+  await slow(pool.setLimit('user', 1, 2));
+  const [load] = await slow(pool.load([['user', 1]]));
+  assert.deepEqual([load.inUse, load.limit], [1, 2]);
+  assert.deepEqual(await slow(pool.orderByLoad([['user', 1], ['user', 2]])), [1, 0]);
+  const [{ holder, label }] = await slow(pool.holders('user', 1));
+  assert.equal(label, 'one');
+  assert.equal((await slow(pool.heldLongerThan(0))).length, 1);
+  const gone = new AbortController();
+  const left = assert.rejects(pool.load([['user', 1]], { signal: gone.signal }), /left/);
+  gone.abort(new Error('left'));
+  await left;
+  await assert.rejects(pool.closeKey('user', 1, { signal: gone.signal }), /left/);
+  assert.equal(await slow(pool.force('user', 1, holder)), true);
+  assert.equal(slot.release(), 'lost');
+});
+
 test('s2: disposal gives everything back', async () => {
   const pool = new SlotPool();
   const slot = await pool.acquire('user', 1, { limit: 1 });
