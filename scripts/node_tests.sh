@@ -3,6 +3,8 @@
 #
 #   scripts/node_tests.sh            all
 #   scripts/node_tests.sh --no-npm   without npm ci: what is in node_modules stays
+#
+# REQBUS_STRESS multiplies the random tests and the leak check.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -27,4 +29,4 @@ cp "$target/debug/libreqbus_node.so" "$package/test/support/reqbus.test.node"
 cd "$package"
 npx --no-install tsc --project test/types
 # What hangs has failed.
-node --expose-gc --test --test-timeout=120000 --test-force-exit test/*.test.js
+node --expose-gc --test --test-timeout=$((${REQBUS_STRESS:-1} * 120000)) --test-force-exit test/*.test.js

@@ -8,6 +8,8 @@ const fc = require('fast-check');
 
 const { TestClock } = require('./support/testing.js');
 
+/** How many times longer than usual. */
+const STRESS = Number(process.env.REQBUS_STRESS ?? 1);
 const LIMIT = 2;
 const MAX_WAITING = 3;
 
@@ -124,16 +126,16 @@ async function play(fault, steps, checks) {
 const steps = fc.array(step, { minLength: 1, maxLength: 40 });
 
 test('slots on memory: random calls beside a model', async () => {
-  await fc.assert(fc.asyncProperty(steps, (all) => play(undefined, all, true)), { numRuns: 200 });
+  await fc.assert(fc.asyncProperty(steps, (all) => play(undefined, all, true)), { numRuns: 200 * STRESS });
 });
 
 test('slots on the store of tests with a good line: the same', async () => {
-  await fc.assert(fc.asyncProperty(steps, (all) => play({}, all, true)), { numRuns: 100 });
+  await fc.assert(fc.asyncProperty(steps, (all) => play({}, all, true)), { numRuns: 100 * STRESS });
 });
 
 test('s2: slots on a bad line: everything ends, and all is given back', async () => {
   const seed = fc.nat(0xffff);
-  const line = fc.record({ seed, latestMs: fc.nat(20), doubled: fc.nat(300) });
+  const line = fc.record({ seed, latestMs: fc.nat(20), doubled: fc.nat(300), lost: fc.nat(200), lostLease: fc.nat(200) });
   const property = fc.asyncProperty(line, steps, async (fault, all) => {
     const world = new World(fault);
     for (const each of all) {
@@ -161,5 +163,5 @@ test('s2: slots on a bad line: everything ends, and all is given back', async ()
     assert.ok(again.every((call) => call.slot !== null), 'S2: room is missing');
     for (const call of again) call.slot.release();
   });
-  await fc.assert(property, { numRuns: 60 });
+  await fc.assert(property, { numRuns: 60 * STRESS });
 });
