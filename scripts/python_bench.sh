@@ -9,7 +9,7 @@ work=$target/python
 venv=$work/bench
 [[ -x $venv/bin/maturin ]] || {
     "${PYTHON:-python3}" -m venv "$venv"
-    "$venv/bin/pip" install -q --disable-pip-version-check 'maturin>=1.9.4,<2'
+    "$venv/bin/pip" install -q --disable-pip-version-check 'maturin>=1.9.4,<2' 'uvicorn>=0.30' httptools 'uvloop>=0.21' 'sse-starlette>=2'
 }
 rm -rf "$work/bench-wheel"
 PATH=$venv/bin:$PATH maturin build -q -m bindings/python/Cargo.toml --locked --release --out "$work/bench-wheel" -i "$venv/bin/python"

@@ -9,9 +9,11 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import reqbus
 
+from . import dashboards
 from .rows import Row, row, write
 
 BURST = 32
@@ -177,14 +179,22 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[3] / "target" / "bench.json")
     parser.add_argument("--check", action="store_true", help="fail if a ratio is over its limit")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", default="", help="names that begin with this")
     given = parser.parse_args()
     rows: list[Row] = []
 
+    def measured(name: str, *how: Any) -> None:
+        if name.startswith(given.only):
+            rows.append(row(f"python/{name}", *how))
+
     def add(name: str, peer: str, limit: float, ours: Callable[[], Awaitable[float]], theirs: Callable[[], Awaitable[float]]) -> None:
-        rows.append(row(f"python/{name}", peer, "ns", limit, run(ours), run(theirs), given.rounds))
+        measured(name, peer, "ns", limit, run(ours), run(theirs), given.rounds)
 
     add("publish/1", "asyncio.Queue.put_nowait", 1.0, publish_ours(1), publish_theirs(1))
     add("publish/64", "one asyncio.Queue per reader", 0.05, publish_ours(64), publish_theirs(64))
+    ours, theirs = (lambda: dashboards.measure("ours")), (lambda: dashboards.measure("theirs"))
+    peer = "asyncio.Queue, json.dumps, sse-starlette"
+    measured("dashboards/64", peer, "CPU ns/frame", 0.1, ours, theirs, min(3, given.rounds))
     add("acquire-release", "asyncio.Semaphore in a dict", 1.5, acquire_ours, acquire_theirs)
     add("hand-over", "asyncio.Semaphore", 1.5, held_over_ours, held_over_theirs)
     add("hand-over-thread", "call_soon_threadsafe", 3.0, hand_over_thread_ours, hand_over_thread_theirs)

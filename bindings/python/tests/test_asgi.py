@@ -375,3 +375,76 @@ async def test_a_request_that_is_cancelled_as_it_gets_its_slot_gives_it_back() -
         await asyncio.wait([request])
         assert (await pool.load([("user", 1)]))[0].in_use == 0, turns
     assert pool.leaked == 0
+
+
+async def events_of(app: Any, send: Any) -> None:
+    async def receive() -> Any:
+        return await asyncio.get_running_loop().create_future()
+
+    scope = {"type": "http", "method": "GET", "path": "/events", "headers": [], "query_string": b""}
+    await app(scope, receive, send)
+
+
+async def test_a_client_that_takes_nothing_is_let_go() -> None:
+    bus, sent = reqbus.Bus(), []
+    doors = asgi.Doors()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if b"event: k" in message.get("body", b""):
+            await asyncio.get_running_loop().create_future()
+
+    serving = asyncio.ensure_future(events_of(asgi.app(bus, doors=doors, write_timeout=0.05), send))
+    while len(sent) < 2:
+        await asyncio.sleep(0)
+    bus.publish("k", 1)
+    await serving
+    assert b"event: k" in sent[-1]["body"] and doors.connections == 0 and bus.stats().subscriptions == 0
+
+
+async def test_a_slow_write_is_waited_for_and_followed_by_what_came_meanwhile() -> None:
+    bus, bodies = reqbus.Bus(), []
+
+    async def send(message: Any) -> None:
+        bodies.append(message.get("body", b""))
+        if bodies[-1].count(b"event: k"):
+            await asyncio.sleep(0.02)
+
+    serving = asyncio.ensure_future(events_of(asgi.app(bus, linger=0), send))
+    while len(bodies) < 2:
+        await asyncio.sleep(0)
+    for number in range(40):
+        bus.publish("k", number)
+        await asyncio.sleep(0)
+    while sum(body.count(b"event: k") for body in bodies) < 40:
+        await asyncio.sleep(0)
+    bus.close()
+    await serving
+    assert 2 <= sum(b"event: k" in body for body in bodies) < 40 and bodies[-1] == b""
+
+
+async def test_connections_that_are_rung_together_are_woken_by_one_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    from reqbus.asgi import _telling
+
+    bus, seen, timers = reqbus.Bus(), [0] * 8, []
+    rung = _telling.Linger._wake_all
+    monkeypatch.setattr(_telling.Linger, "_wake_all", lambda linger: (timers.append(len(linger._rung)), rung(linger)))
+    app = asgi.app(bus)
+
+    def sender(at: int) -> Any:
+        async def send(message: Any) -> None:
+            seen[at] += message.get("body", b"").count(b"event: k")
+
+        return send
+
+    serving = [asyncio.ensure_future(events_of(app, sender(at))) for at in range(8)]
+    while bus.stats().subscriptions < 8:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    for number in range(5):
+        bus.publish("k", number)
+    while seen != [5] * 8:
+        await asyncio.sleep(0.001)
+    assert timers == [8]
+    bus.close()
+    await asyncio.wait(serving)

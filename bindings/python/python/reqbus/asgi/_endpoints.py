@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from .._bus import Bus, Subscription
-from .._errors import AudienceBusyError, ClosedError, InvalidArgumentError, TimeoutError, TooLargeError
+from .._errors import AudienceBusyError, ClosedError, InvalidArgumentError, TooLargeError
 from ._doors import Doors, Refused
+from ._telling import Linger, Telling
 from ._types import Message, Receive, Scope, Send, header
 
 #: A client of the WebSocket has nothing to say that is longer.
@@ -56,6 +57,7 @@ class App:
         self.linger = linger
         self.write_timeout = write_timeout
         self.subprotocol = subprotocol
+        self._linger: Linger | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind, path = scope["type"], scope.get("path", "")
@@ -99,7 +101,6 @@ class App:
                 kinds=asked.get("kind", ()),
                 after=after,
                 overflow="catch_up",
-                linger=self.linger,
                 label=self.doors.address(scope)[:255],
             )
         except (InvalidArgumentError, TooLargeError) as error:
@@ -119,28 +120,18 @@ class App:
         await send({"type": "http.response.body", "body": first, "more_body": True})
 
         async def write(text: bytes) -> None:
-            message = {"type": "http.response.body", "body": text, "more_body": True}
-            await asyncio.wait_for(send(message), self.write_timeout)
+            await send({"type": "http.response.body", "body": text, "more_body": True})
 
-        async def read() -> bytes:
-            return await sub.recv_bytes("sse", timeout=self.heartbeat)
-
-        await _while_connected(receive, self._tell(sub, read, write, "sse"), _is_gone)
+        telling = self._telling(sub, "sse")
+        await _while_connected(receive, telling.run(write, joined=True), _is_gone)
         if sub.closed or self.bus.closed:
             await send({"type": "http.response.body", "body": b""})
 
-    async def _tell(self, sub: Subscription, read: Any, write: Any, form: Any) -> None:
-        while True:
-            try:
-                text = await read()
-            except TimeoutError:
-                text = sub.heartbeat(form)
-            except ClosedError:
-                return
-            try:
-                await write(text)
-            except (asyncio.TimeoutError, OSError):
-                return  # a client that takes nothing
+    def _telling(self, sub: Subscription, form: str) -> Telling:
+        loop = asyncio.get_running_loop()
+        if self._linger is None or self._linger.loop is not loop:
+            self._linger = Linger(loop, self.linger)
+        return Telling(sub, form, self._linger, self.heartbeat, self.write_timeout)
 
     async def _websocket(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if (await receive())["type"] != "websocket.connect":
@@ -166,13 +157,10 @@ class App:
         async def write(texts: list[bytes] | bytes) -> None:
             for text in [texts] if isinstance(texts, bytes) else texts:
                 if text:
-                    message = {"type": "websocket.send", "text": text.decode()}
-                    await asyncio.wait_for(send(message), self.write_timeout)
+                    await send({"type": "websocket.send", "text": text.decode()})
 
-        async def read() -> list[bytes]:
-            return await sub.recv_texts("envelope", timeout=self.heartbeat)
-
-        last = await _while_connected(receive, self._tell(sub, read, write, "envelope"), _is_over)
+        telling = self._telling(sub, "envelope")
+        last = await _while_connected(receive, telling.run(write, joined=False), _is_over)
         if last is None:
             await send({"type": "websocket.close", "code": 1000 if sub.closed or self.bus.closed else 1011})
         elif last["type"] == "websocket.receive":
