@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -52,3 +53,9 @@ def run_on(new_loop: Callable[[], asyncio.AbstractEventLoop], coroutine: Any) ->
         loop.close()
     assert not unheard, unheard
     return answer
+
+
+def pytest_collection_finish() -> None:
+    """Tests that collect look at what they made, not at all that was imported before."""
+    gc.collect()
+    gc.freeze()

@@ -77,6 +77,16 @@ def test_pool(case: dict[str, Any], face: Any) -> None:
             reqbus.SlotPool().acquire(negative[0], negative[1], limit=negative[2])
 
 
+@pytest.mark.skipif(not _reqbus.has_test_clock(), reason="this build has no store of tests")
+@pytest.mark.parametrize("case", cases(POOL_FILES))
+def test_pool_on_the_store_of_tests(case: dict[str, Any], face: Any) -> None:
+    if "memory_only" in case:
+        with pytest.raises(Wrong):
+            pool_script.run(case, face, far=True)
+    else:
+        pool_script.run(case, face, far=True)
+
+
 @pytest.mark.skipif(not _reqbus.has_test_clock(), reason="this build has no clock to drive")
 @pytest.mark.parametrize("case", cases(RUNNER_FILES))
 def test_runner(case: dict[str, Any]) -> None:
