@@ -4,8 +4,8 @@
 //! returns the futures of those that wait on that loop have their results, or, after a publish, in the loop's next turn.
 //! Rings for other loops and threads go their own ways.
 
-use std::cell::RefCell;
-use std::sync::{Arc, Weak};
+use std::cell::Cell;
+use std::sync::Arc;
 
 use pyo3::prelude::*;
 use reqbus_core::Bell;
@@ -13,22 +13,34 @@ use reqbus_core::Bell;
 use crate::loop_bell::LoopCore;
 
 thread_local! {
-    /// The bell of the loop that ran on this thread last.
-    static HERE: RefCell<Weak<LoopCore>> = const { RefCell::new(Weak::new()) };
+    /// The bell of the loop that ran on this thread last. Taken out while a call serves it: no count of references moves.
+    static HERE: Cell<Option<Arc<LoopCore>>> = const { Cell::new(None) };
 }
 
 /// Whether this thread ran the loop of `core` last.
 pub fn sits(core: &Arc<LoopCore>) -> bool {
-    HERE.with_borrow(|here| std::ptr::eq(here.as_ptr(), Arc::as_ptr(core)))
+    let here = HERE.take();
+    let sits = here.as_ref().is_some_and(|here| Arc::ptr_eq(here, core));
+    put_back(here);
+    sits
 }
 
 /// This thread runs the loop of `core`.
 pub fn sit(core: &Arc<LoopCore>) {
-    HERE.with_borrow_mut(|here| {
-        if !std::ptr::eq(here.as_ptr(), Arc::as_ptr(core)) {
-            *here = Arc::downgrade(core);
-        }
-    });
+    put_back(Some(core.clone()));
+}
+
+/// The loop of `core` is gone, or its bell is.
+pub fn stand_up(core: &Arc<LoopCore>) {
+    if sits(core) {
+        put_back(None);
+    }
+}
+
+/// What was there, if something was, goes after it is no longer there.
+fn put_back(here: Option<Arc<LoopCore>>) {
+    let before = HERE.replace(here);
+    drop(before);
 }
 
 /// Runs `work`, which calls core and may take its locks; who is woken by it here has its result before this returns.
@@ -50,17 +62,26 @@ fn served<R: Send>(
     work: impl FnOnce() -> R + Send,
     drain: fn(&Arc<LoopCore>, Python<'_>),
 ) -> R {
-    let here = HERE.with_borrow(Weak::upgrade);
-    let Some(core) = here else {
+    let taken = Taken(HERE.take().filter(|core| !core.is_gone()));
+    let Some(core) = &taken.0 else {
         return py.detach(work);
     };
-    let serving = Serving::of(&core.bell);
+    let _serving = Serving::of(&core.bell);
     let answer = py.detach(work);
     if core.bell.has_ready() {
-        drain(&core, py);
+        drain(core, py);
     }
-    drop(serving);
     answer
+}
+
+/// Who was taken out of [`HERE`], until it is put back. Python code that runs meanwhile and calls core rings by the
+/// descriptor.
+struct Taken(Option<Arc<LoopCore>>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        put_back(self.0.take());
+    }
 }
 
 /// While it lives, this thread serves the bell by itself; what nobody took when it ends is rung, after a panic too.

@@ -1,5 +1,6 @@
 //! The bell of one event loop: one descriptor for everything that waits there.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -18,6 +19,9 @@ static GET_RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 /// How many tokens are taken at once.
 const MANY: usize = 128;
 
+/// How many a publish wakes at once: no more than it costs to ask for the loop's next turn.
+const FEW: usize = 1;
+
 /// What a loop's bell is, for the loop's thread and for those that wait on it.
 pub struct LoopCore {
     pub bell: Bell,
@@ -26,6 +30,8 @@ pub struct LoopCore {
     _drive: Drive,
     /// Identifies the loop. Compared, never followed; the registration keeps the loop and this together.
     event_loop: usize,
+    /// Its loop is no more, and nobody waits there.
+    gone: AtomicBool,
     seats: Mutex<Seats>,
     /// Whose futures get their results in the loop's next turn. Once one is here, that turn is asked for.
     soon: Mutex<Vec<Weak<Seat>>>,
@@ -110,6 +116,12 @@ impl Drop for Seat {
 }
 
 impl LoopCore {
+    /// Whether its loop is no more.
+    pub fn is_gone(&self) -> bool {
+        // Relaxed: only lets go of it.
+        self.gone.load(Ordering::Relaxed)
+    }
+
     /// A token of its own for somebody who will wait on this loop.
     pub fn take_seat(self: &Arc<Self>) -> Arc<Seat> {
         let mut seats = self.seats.lock();
@@ -142,13 +154,16 @@ impl LoopCore {
         }
     }
 
-    /// As [`LoopCore::drain_here`], in the loop's next turn.
+    /// As [`LoopCore::drain_here`], in the loop's next turn if there are more than a few.
     #[cold]
     pub fn drain_soon(self: &Arc<Self>, py: Python<'_>) {
         let Ok(Some(running)) = self.running(py) else {
             return;
         };
         let (_, ready) = self.take(Bell::leave);
+        if ready.len() <= FEW {
+            return self.deliver(py, &ready);
+        }
         let is_first = {
             let mut soon = self.soon.lock();
             soon.extend(ready.iter().map(Arc::downgrade));
@@ -248,6 +263,13 @@ impl DeliverSoon {
 #[pyclass(frozen, module = "reqbus._reqbus")]
 pub struct LoopBell(pub Arc<LoopCore>);
 
+impl Drop for LoopBell {
+    fn drop(&mut self) {
+        self.0.gone.store(true, Ordering::Relaxed);
+        here::stand_up(&self.0);
+    }
+}
+
 #[pymethods]
 impl LoopBell {
     #[new]
@@ -257,6 +279,7 @@ impl LoopBell {
             _drive: bell.drive(),
             bell,
             event_loop: event_loop.as_ptr() as usize,
+            gone: AtomicBool::new(false),
             seats: Mutex::default(),
             soon: Mutex::default(),
         }))
