@@ -104,6 +104,7 @@ fuzz: ## Fuzz targets at length: FUZZ_SECONDS=n for each
 soak: setup-demo stage ## Model and stress tests at SOAK_ROUNDS times their size, then the demo as often (long)
 	REQBUS_STRESS=$(SOAK_ROUNDS) cargo test $(CARGO_FLAGS) --release -p reqbus-core --test bus_model --test bus_stress \
 		--test slots_model --test slots_stress --test runner_model --test runner_stress
+	REQBUS_STRESS=$(SOAK_ROUNDS) scripts/python_tests.sh build suite
 	REQBUS_STRESS=$(SOAK_ROUNDS) scripts/node_tests.sh
 	@for ((round = 1; round <= $(SOAK_ROUNDS); round++)); do echo "soak: round $$round of $(SOAK_ROUNDS)"; scripts/demo.sh; done
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
-from collections.abc import Callable
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +17,9 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
     "uvloop": uvloop.new_event_loop,
 }
+
+#: Multiplies the size of tests that can run longer.
+STRESS = int(os.environ.get("REQBUS_STRESS", "1"))
 
 #: No test waits longer than this, whatever is wrong.
 LIMIT = 60.0
@@ -53,6 +58,23 @@ def run_on(new_loop: Callable[[], asyncio.AbstractEventLoop], coroutine: Any) ->
         loop.close()
     assert not unheard, unheard
     return answer
+
+
+@asynccontextmanager
+async def moving(clock: Any, step: float = 0.01) -> AsyncIterator[None]:
+    """Moves a driven clock by steps, between which everybody on the loop has a few turns."""
+
+    async def move() -> None:
+        while True:
+            for _ in range(8):
+                await asyncio.sleep(0)
+            clock.advance(step)
+
+    task = asyncio.ensure_future(move())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 def pytest_collection_finish() -> None:

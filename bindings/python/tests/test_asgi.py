@@ -19,7 +19,9 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Mount
 
 import reqbus
-from reqbus import asgi
+from reqbus import _reqbus, asgi
+
+from .conftest import moving
 
 
 @asynccontextmanager
@@ -322,9 +324,10 @@ async def test_a_request_waits_its_turn_and_a_stream_is_pinged() -> None:
 
 
 async def test_refusals_are_answers() -> None:
-    bus, pool = reqbus.Bus(), reqbus.SlotPool()
+    clock = _reqbus.Clock()  # type: ignore[attr-defined]
+    bus, pool = reqbus.Bus(), reqbus.SlotPool(_clock=clock)
     sub = bus.subscribe()
-    async with served(gateway(bus, pool, ping_every=0.02, timeout=0.1)) as host:
+    async with served(gateway(bus, pool, ping_every=0.02, timeout=0.1)) as host, moving(clock):
         async with httpx.AsyncClient(base_url=f"http://{host}") as client:
             held = await pool.acquire("user", 1, limit=1)
             refused = await client.post("/echo", json={})

@@ -10,6 +10,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 import reqbus
 
+from .conftest import STRESS
+
 KEYS = st.sampled_from(["a", "b"])
 LIMIT = {"a": 1, "b": 3}
 MAX_WAITING = 3
@@ -115,5 +117,5 @@ class Slots(RuleBasedStateMachine):
             assert len(self.pool.blocking.holders("user", key)) == load.in_use
 
 
-Slots.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Slots.TestCase.settings = settings(max_examples=150 * STRESS, stateful_step_count=40, deadline=None)
 TestSlots = Slots.TestCase

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 import reqbus
+from reqbus import _reqbus
+
+from .conftest import moving
 
 
 def backoffs(count: int, **options: Any) -> list[float]:
@@ -114,12 +117,14 @@ async def test_acquire_user_slot_with_wait_request_cancel_decrements_wait_queue(
 
 
 async def test_wait_for_slot_with_ping_timeout_timeout_and_stream_ping() -> None:
-    pool = reqbus.SlotPool()
+    clock = _reqbus.Clock()  # type: ignore[attr-defined]
+    pool = reqbus.SlotPool(_clock=clock)
     held, written = await pool.acquire("user", 1, limit=1), bytearray()
     with pytest.raises(reqbus.SlotTimedOut) as caught:
-        await pool.acquire(
-            "user", 1, limit=1, timeout=0.07, ping_every=0.01, on_ping=lambda: written.extend(b": ping\n\n")
-        )
+        async with moving(clock):
+            await pool.acquire(
+                "user", 1, limit=1, timeout=0.07, ping_every=0.01, on_ping=lambda: written.extend(b": ping\n\n")
+            )
     assert written.count(b": ping") == caught.value.pings >= 1
     held.release()
 

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 import reqbus
+from reqbus import _reqbus
 from reqbus._waiting import bell_of
+
+from .conftest import moving
 
 
 async def load(pool: reqbus.SlotPool, scope: str = "user", id: str | int = 42) -> tuple[int, int]:
@@ -128,7 +131,8 @@ async def test_s2_cancelled_inside_wait_for() -> None:
 
 
 async def test_s5_pings_are_written_between_waits() -> None:
-    pool = reqbus.SlotPool()
+    clock = _reqbus.Clock()  # type: ignore[attr-defined]
+    pool = reqbus.SlotPool(_clock=clock)
     held = await pool.acquire("user", 42, limit=1)
     written: list[str] = []
 
@@ -138,7 +142,7 @@ async def test_s5_pings_are_written_between_waits() -> None:
         if len(written) == 3:
             held.release()
 
-    async with pool.acquire("user", 42, limit=1, ping_every=0.01, on_ping=write):
+    async with moving(clock), pool.acquire("user", 42, limit=1, ping_every=0.01, on_ping=write):
         assert len(written) == 3
 
     def write_now() -> None:
@@ -146,7 +150,8 @@ async def test_s5_pings_are_written_between_waits() -> None:
 
     held = await pool.acquire("user", 42, limit=1)
     with pytest.raises(reqbus.SlotTimedOut) as caught:
-        await pool.acquire("user", 42, limit=1, timeout=0.05, ping_every=0.01, on_ping=write_now)
+        async with moving(clock):
+            await pool.acquire("user", 42, limit=1, timeout=0.05, ping_every=0.01, on_ping=write_now)
     assert caught.value.pings >= 1 and "now" in written and isinstance(caught.value, TimeoutError)
 
 

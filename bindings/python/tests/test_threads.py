@@ -15,7 +15,7 @@ import pytest
 
 import reqbus
 
-from .conftest import LOOPS, run_on
+from .conftest import LOOPS, STRESS, run_on
 
 
 def run_threads(*targets: Any) -> None:
@@ -31,14 +31,14 @@ def run_threads(*targets: Any) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(60 * STRESS)
         assert not thread.is_alive(), "a thread hangs"
     assert not errors, errors
 
 
 def test_threads_hammer_one_bus() -> None:
     bus = reqbus.Bus(log_events=500).blocking
-    publishers, each = 4, 2_000
+    publishers, each = 4, 2_000 * STRESS
     subs = [bus.subscribe(overflow=overflow) for overflow in ("drop_newest", "drop_oldest", "catch_up") * 2]
     orders: list[list[int]] = []
 
@@ -183,7 +183,7 @@ def test_ten_thousand_rounds_leave_nothing(name: str) -> None:
     run_on(LOOPS[name], rounds(100))
     time.sleep(0.3)  # the thread of timers goes
     before = counted()
-    for _ in range(10):
+    for _ in range(10 * STRESS):
         run_on(LOOPS[name], rounds(1_000))
     time.sleep(0.3)
     after = counted()
