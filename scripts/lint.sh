@@ -9,6 +9,7 @@ read -ra flags <<<"${CARGO_FLAGS:---locked}"
 cargo fmt --all --check
 cargo clippy "${flags[@]}" -q --workspace --all-targets -- -D warnings
 cargo clippy "${flags[@]}" -q -p reqbus-ffi --lib --tests --features test-clock -- -D warnings
+cargo clippy "${flags[@]}" -q -p reqbus-python --features test-clock -- -D warnings
 cargo clippy "${flags[@]}" -q -p reqbus-node --features test-clock -- -D warnings
 # Module documentation is written for those who read the code too, and may link to private items.
 RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc "${flags[@]}" -q --workspace --no-deps

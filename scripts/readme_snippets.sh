@@ -5,7 +5,8 @@
 # fragment: it is compiled inside a function that has `bus`, `sub`, `batch`, `bell` and `pool`, and not run.
 # Go: a block with declarations must stand in examples/go, which is compiled and tested there. Any other is a
 # fragment: it is compiled inside a function that has `ctx`, `bus`, `sub`, `pool`, `mux`, `w` and `r`, and not run.
-# Runs every ```js block of them, by import and by require, with the Node package as scripts/node_tests.sh left it.
+# Python: see bindings/python/tests/check_snippets.py.
+# JavaScript: every block is run, by import and by require.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -108,12 +109,19 @@ for text in "$work"/*.txt; do
     }
     said "$name" "${text%.txt}.log" compile
 done
-say "$passed passed, $failed failed"
-((failed == 0))
 
+# Python: with the package that `make pytests` has installed beside mypy.
+python=$target/python/venv/bin/python
+[[ -x $python ]] || die "the Python package is not built: run 'make pytests'"
+said "python blocks" "$work/python.log" "$python" bindings/python/tests/check_snippets.py README.md docs/*.md
+
+# Node: with the package as `make nodetests` left it.
 package=$root/bindings/node
-compgen -G "$package/reqbus.*.node" >/dev/null || die "no Node extension in bindings/node: run scripts/node_tests.sh"
+compgen -G "$package/reqbus.*.node" >/dev/null || die "no Node extension in bindings/node: run 'make nodetests'"
 mkdir -p "$work/js/node_modules"
 ln -s "$package" "$work/js/node_modules/reqbus"
 ln -s "$package/node_modules/express" "$work/js/node_modules/express"
-node "$package/test/support/snippets.js" "$work/js" README.md docs/*.md
+said "js blocks" "$work/js.log" node "$package/test/support/snippets.js" "$work/js" README.md docs/*.md
+
+say "$passed passed, $failed failed"
+((failed == 0))
