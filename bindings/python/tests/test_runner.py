@@ -324,8 +324,8 @@ def test_threads_check_too() -> None:
     runner = reqbus.Runner(lambda: due, check, on_error=lambda *told: heard.append(told), _clock=clock)
     with runner.blocking as blocking:
         blocking.start()
-        until_in_threads(lambda: len(seen) == 3 and len(heard) == 1)
-        assert {name for _, name in seen} == {"reqbus-check"}
+        until_in_threads(lambda: len(seen) == 3 and len(blocking.in_flight()) == 2)
+        assert {name for _, name in seen} == {"reqbus-check"} and len(heard) == 1
         assert sorted(flight.id for flight in blocking.in_flight()) == ["a", "b"]
         clock.advance(5)
         runner._kick()
