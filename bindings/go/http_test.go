@@ -4,7 +4,10 @@ package reqbus
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -291,5 +294,37 @@ func TestHandlers_leave_nothing_behind_when_clients_go(t *testing.T) {
 	}
 	if count := bus.Stats().Subscriptions; count != 0 {
 		t.Fatalf("%d subscriptions are left", count)
+	}
+}
+
+func TestClients_that_read_nothing_are_cut_off(t *testing.T) {
+	for path, upgrade := range map[string]string{
+		"/sse": "",
+		"/ws": "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+	} {
+		bus := newBus(t)
+		mux := http.NewServeMux()
+		options := HandlerOptions{WriteTimeout: 20 * time.Millisecond}
+		mux.Handle("/sse", SSEHandler(bus, options))
+		mux.Handle("/ws", WSHandler(bus, options))
+		server := serve(t, mux)
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: gateway\r\n%s\r\n", path, upgrade); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the client is there", func() bool { return bus.Stats().Subscriptions == 1 })
+		large := NewEvent{Kind: "k", Sort: Text, Payload: bytes.Repeat([]byte("x"), 256<<10)}
+		until(t, path+": it is cut off", func() bool {
+			// More than the sockets hold.
+			if _, err := bus.PublishEvent(large); err != nil {
+				t.Fatal(err)
+			}
+			return bus.Stats().Subscriptions == 0
+		})
 	}
 }
