@@ -5,6 +5,8 @@ const native = require('./native.js').get();
 
 /** By token; only who waits just now is kept here, and by that kept alive. */
 const waiting = new Map();
+/** Waits that a promise stands for, by their numbers in the extension. */
+const expected = new Map();
 let lastToken = 0;
 
 const bell = new native.NativeLoop(drain);
@@ -12,8 +14,13 @@ const bell = new native.NativeLoop(drain);
 /** Tells everybody who has something new. A call that rang on this thread does this before it returns. */
 function drain() {
   const ready = bell.take();
-  if (typeof ready === 'number') waiting.get(ready)?.();
-  else if (ready !== null) for (const token of ready) waiting.get(token)?.();
+  if (ready === null) return;
+  if (typeof ready === 'number') return void waiting.get(ready)?.();
+  for (let at = 0; at < ready.length; at += 1) {
+    const token = ready[at];
+    if (token >= 0) waiting.get(token)?.();
+    else expected.get(-1 - token)?.(ready[(at += 1)]);
+  }
 }
 
 /** A token that nobody has. */
@@ -38,4 +45,4 @@ function onAbort(signal, told) {
   return () => signal.removeEventListener('abort', told);
 }
 
-module.exports = { bell, drain, forget, listen, newToken, onAbort, waiters: () => waiting.size };
+module.exports = { bell, drain, expected, forget, listen, newToken, onAbort, waiters: () => waiting.size + expected.size };

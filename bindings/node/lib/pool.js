@@ -59,6 +59,12 @@ function slotOrThrow(answer) {
   throw new SlotError(answer);
 }
 
+/** A slot, by its number or by that of its wait, which is below 0. */
+function acquired(answer, onPing, signal) {
+  if (typeof answer !== 'number') throw new SlotError(answer);
+  return answer >= 0 ? new Slot(answer) : slotOf(-1 - answer, onPing, signal);
+}
+
 function loadOf(load) {
   const { oldestWaitMs, oldestHoldMs, ...rest } = load;
   return {
@@ -96,16 +102,14 @@ class SlotPool {
   async acquire(first, second, third) {
     if (isPlain(first, third)) {
       const answer = call(() => this.#native.acquirePlain(first, String(second), limitNumber(third?.limit)));
-      // The one way that is worth to be short.
-      if (typeof answer === 'number') return new Slot(answer);
-      if (!(answer instanceof native.NativeWait)) throw new SlotError(answer);
-      return slotOf(answer);
+      return acquired(answer);
     }
     const { names, limits, options } = askedOf(first, second, third);
     const { signal, onPing, onTopOf } = options;
     if (signal?.aborted) throw cancelledBefore(names[0], signal.reason);
     if (names.length !== 2 || onTopOf !== undefined) {
-      return slotOf(this.#wait(names, limits, options), onPing, signal);
+      const handle = this.#wait(names, limits, options);
+      return slotOf(native.expectWait(handle), onPing, signal);
     }
     const { label, timeout, maxWaiting, pingEvery } = options;
     const answer = call(() =>
@@ -119,8 +123,7 @@ class SlotPool {
         pingEvery === null ? -1 : (pingEvery ?? NaN),
       ),
     );
-    if (!(answer instanceof native.NativeWait)) return slotOrThrow(answer);
-    return slotOf(answer, onPing, signal);
+    return acquired(answer, onPing, signal);
   }
 
   /** Takes a slot of every key or of none, at once. */

@@ -1,7 +1,8 @@
 'use strict';
 
-const { ReqbusError, SlotError, call, translate } = require('./errors.js');
-const { bell, drain, forget, listen, newToken, onAbort } = require('./loop.js');
+const native = require('./native.js').get();
+const { ReqbusError, SlotError, call } = require('./errors.js');
+const { bell, drain, expected, forget, listen, newToken, onAbort } = require('./loop.js');
 const { Slot } = require('./slot.js');
 
 /** A request that waits for its slot. */
@@ -83,57 +84,52 @@ class Wait {
   }
 }
 
-/**
- * The slot at the end of a wait, by its handle: pings are passed to `onPing`, an aborted signal cancels. As `Wait`, but in one
- * promise: what stands between a release and the next grant is paid by everybody in the queue.
- */
-function slotOf(handle, onPing, signal) {
+/** What the extension says of a wait that is no slot's number (bindings/node/src/expected.rs). */
+const [PING, ENDED] = [-1, -2];
+
+/** The slot at the end of a wait, by its number: pings are passed to `onPing`, an aborted signal cancels. */
+function slotOf(at, onPing, signal) {
   return new Promise((resolve, reject) => {
-    const token = newToken();
+    let isOver = false;
     let isPinging = false;
     let reason;
-    const end = (settle, value) => {
-      forget(token);
+    const told = (step) => {
+      if (step === PING) return ping();
+      isOver = true;
+      expected.delete(at);
       undo();
-      settle(value);
+      if (step === ENDED) return reject(errorOf(native.refusalOfWait(at), reason));
+      return resolve(new Slot(step));
     };
     const look = () => {
       // A grant is returned after the ping was written.
-      if (isPinging) return;
-      try {
-        const step = handle.tryNext();
-        if (typeof step === 'number') end(resolve, new Slot(step));
-        else if (step === true) ping();
-        else if (step !== null) end(reject, errorOf(step, reason));
-      } catch (error) {
-        end(reject, translate(error));
-      }
+      if (isOver || isPinging) return;
+      const step = native.nextOfWait(at);
+      if (step !== null) told(step);
+      drain();
     };
     const cancel = (why) => {
       reason ??= why;
-      if (handle.cancel(causeOf(why))) drain();
-      // What it ended with is there now.
+      native.cancelWait(at, causeOf(why));
       drain();
+      // What it ended with is there now.
+      look();
     };
     const ping = () => {
       isPinging = true;
-      const written = () => {
+      const end = (failed) => {
         isPinging = false;
-        look();
-      };
-      const failed = (error) => {
         // The client is gone: nobody is there to be served.
-        isPinging = false;
-        cancel(error);
-        look();
+        if (failed !== undefined) cancel(...failed);
+        else look();
       };
       // Not within the call that drains: it is the host's.
-      Promise.resolve().then(onPing).then(written, failed);
+      Promise.resolve().then(onPing).then(() => end(), (error) => end([error]));
     };
     const undo = onAbort(signal, () => cancel(signal.reason));
-    listen(token, look);
-    // Rings at once; the look after that arms.
-    if (call(() => handle.attach(bell, token))) drain();
+    expected.set(at, told);
+    // It rang as it came; the look at that arms it.
+    drain();
   });
 }
 

@@ -20,6 +20,7 @@ mod admission;
 mod asks;
 mod backoff;
 mod bus;
+mod expected;
 mod failure;
 mod guard;
 mod items;

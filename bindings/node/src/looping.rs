@@ -14,7 +14,7 @@ use napi_derive::napi;
 use reqbus_core::Bell;
 use reqbus_core::bell::Drive;
 
-use crate::young;
+use crate::{expected, young};
 
 /// Weak: it keeps no process alive. One place in its queue: a call that finds it taken has been made already.
 type Call = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
@@ -56,6 +56,11 @@ pub fn ringing<R>(run: impl FnOnce() -> R) -> (R, bool) {
     (answer, READY.with_borrow(|ready| !ready.is_empty()))
 }
 
+/// Calls with the bell of this thread's environment, if there is one.
+pub fn serving_bell<R>(run: impl FnOnce(&Bell) -> R) -> Option<R> {
+    BELL.with_borrow(|bell| bell.as_ref().map(run))
+}
+
 /// What the bell wakes, from other threads.
 struct Ringer {
     call: Call,
@@ -86,6 +91,7 @@ pub struct NativeLoop {
 impl Drop for NativeLoop {
     fn drop(&mut self) {
         BELL.set(None);
+        expected::clear();
         young::clear();
     }
 }
@@ -126,24 +132,38 @@ impl NativeLoop {
     }
 
     /// Takes all tokens that are ready: none, one, or a list. From then on the next ring of another thread is told.
+    ///
+    /// In place of the token of a wait that a promise stands for, the list has two numbers: -1 and the wait's below 0, and
+    /// what is new of it ([`expected`]).
     #[napi]
     pub fn take(&self) -> Option<Either<f64, Vec<f64>>> {
-        let mut ready = READY.take();
         if self.called.swap(false, Ordering::Acquire) {
             self.is_armed.set(false);
         }
+        let mut told = Vec::new();
         loop {
+            let mut ready = READY.take();
             self.take_into(&mut ready);
-            if self.is_armed.get() || self.arm() {
+            for &token in &ready {
+                match expected::of_token(token) {
+                    None => told.push(token as f64),
+                    // A look may be another's grant.
+                    Some(at) => {
+                        if let Some(step) = ringing(|| expected::look(at)).0 {
+                            told.extend([-1.0 - f64::from(at), step]);
+                        }
+                    }
+                }
+            }
+            let is_quiet = READY.with_borrow(Vec::is_empty);
+            if is_quiet && (self.is_armed.get() || self.arm()) {
                 break;
             }
         }
-        match ready.as_slice() {
+        match told.as_slice() {
             [] => None,
-            [token] => Some(Either::A(*token as f64)),
-            tokens => Some(Either::B(
-                tokens.iter().map(|&token| token as f64).collect(),
-            )),
+            [token] => Some(Either::A(*token)),
+            _ => Some(Either::B(told)),
         }
     }
 

@@ -3,12 +3,13 @@
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use napi::bindgen_prelude::Either3;
+use napi::Either;
 use napi_derive::napi;
 use reqbus_core::slots::{Ask, Key, Leak, PoolOptions, Ranks, SlotPool, Step, WaitOptions};
 use reqbus_core::{Error, ErrorKind};
 
 use crate::asks::{self, Asked};
+use crate::expected;
 use crate::failure::OrThrow;
 use crate::looping::ringing;
 use crate::refusal::NativeRefusal;
@@ -127,18 +128,19 @@ impl NativePoolOptions {
     }
 }
 
-/// The number of a slot, a refusal, or the wait that both come from.
-type Acquired = Either3<u32, NativeRefusal, NativeWait>;
+/// The number of a slot; below 0, -1 and the number of the wait that it will come from; or a refusal.
+type Acquired = Either<f64, NativeRefusal>;
 
-fn acquired(pool: &SlotPool, ask: Ask<'_>, options: &WaitOptions<'_>) -> Acquired {
-    match pool.acquire(&[ask], options) {
-        Ok(slot) => Either3::A(young::keep(slot)),
-        Err(wait) => match wait.try_next() {
-            Some(Step::Granted(slot)) => Either3::A(young::keep(slot)),
-            Some(Step::Ended(refusal)) => Either3::B(NativeRefusal::of(&refusal)),
-            Some(Step::Ping) | None => Either3::C(NativeWait::new(wait)),
-        },
-    }
+fn acquired(pool: &SlotPool, ask: Ask<'_>, options: &WaitOptions<'_>) -> napi::Result<Acquired> {
+    let wait = match pool.acquire(&[ask], options) {
+        Ok(slot) => return Ok(Either::A(f64::from(young::keep(slot)))),
+        Err(wait) => wait,
+    };
+    Ok(match wait.try_next() {
+        Some(Step::Granted(slot)) => Either::A(f64::from(young::keep(slot))),
+        Some(Step::Ended(refusal)) => Either::B(NativeRefusal::of(&refusal)),
+        Some(Step::Ping) | None => Either::A(-1.0 - f64::from(expected::expect(wait)?)),
+    })
 }
 
 impl NativePool {
@@ -215,14 +217,14 @@ impl NativePool {
         names: Vec<String>,
         limits: Vec<f64>,
         label: String,
-    ) -> napi::Result<napi::Either<NativeRefusal, NativeFirst>> {
+    ) -> napi::Result<Either<NativeRefusal, NativeFirst>> {
         let asked = Asked::new(names, &limits)?;
         Ok(match self.get()?.try_first_of(&asked.asks(), &label) {
-            Ok((at, slot)) => napi::Either::B(NativeFirst {
+            Ok((at, slot)) => Either::B(NativeFirst {
                 at: u32::try_from(at).unwrap_or(u32::MAX),
                 slot: young::keep(slot),
             }),
-            Err(refusal) => napi::Either::A(NativeRefusal::of(&refusal)),
+            Err(refusal) => Either::A(NativeRefusal::of(&refusal)),
         })
     }
 
@@ -233,7 +235,7 @@ impl NativePool {
             key: Key::new(&scope, &id),
             limit: asks::limit(limit).or_throw()?,
         };
-        Ok(acquired(self.get()?, ask, &WaitOptions::default()))
+        acquired(self.get()?, ask, &WaitOptions::default())
     }
 
     /// A slot of one key, a refusal, or the wait that both come from, in one call. NaN is the library's default; a
@@ -263,7 +265,7 @@ impl NativePool {
             pings: ping_every_ms.is_nan() || ping_every_ms >= 0.0,
         };
         let options = options.to_core().or_throw()?;
-        Ok(acquired(self.get()?, ask, &options))
+        acquired(self.get()?, ask, &options)
     }
 
     /// Begins to wait.

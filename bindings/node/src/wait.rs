@@ -20,6 +20,10 @@ impl NativeWait {
     pub(crate) const fn new(wait: Wait) -> Self {
         Self { wait: Some(wait) }
     }
+
+    pub(crate) const fn take(&mut self) -> Option<Wait> {
+        self.wait.take()
+    }
 }
 
 #[napi]

@@ -208,6 +208,28 @@ test('s5: a grant is returned after a ping was written, and a failed write cance
   slot.release();
 });
 
+test('s5: a wait that is given up while its ping is being written ends when that is over', async () => {
+  const clock = new TestClock();
+  const pool = clock.pool();
+  const held = await pool.acquire('user', 1, { limit: 1 });
+  const gone = new AbortController();
+  let written;
+  const onPing = () => new Promise((resolve) => (written = resolve));
+  let isOver = false;
+  const waits = pool.acquire('user', 1, { limit: 1, pingEvery: 10, onPing, signal: gone.signal });
+  const ended = assert.rejects(waits, (error) => error.code === 'cancelled' && error.cause === gone.signal.reason);
+  waits.catch(() => (isOver = true));
+  clock.advance(10);
+  await turn();
+  gone.abort(new Error('left'));
+  await turn();
+  assert.equal(isOver, false);
+  assert.equal((await pool.load([['user', 1]]))[0].waiting, 0);
+  written();
+  await ended;
+  held.release();
+});
+
 test('an abort after the promise resolved does nothing', async () => {
   const pool = new SlotPool();
   const gone = new AbortController();
