@@ -11,6 +11,7 @@ use crate::pool::SlotPool;
 use crate::ready::Ready;
 use crate::slot::Slot;
 use crate::wait::Wait;
+use crate::waiting::Waiting;
 
 static WAIT_FOR_SLOT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
@@ -77,17 +78,28 @@ impl Acquire {
         }
     }
 
-    /// A coroutine of the slot, and whether to remember it.
+    /// What `await` takes to wait: to enter it, an awaitable, and the slot is remembered; else its iterator. If there are
+    /// pings to write it is a coroutine.
     fn waiting(slf: &Bound<'_, Self>, wait: Wait, remember: bool) -> PyResult<Py<PyAny>> {
         let py = slf.py();
+        let Some(on_ping) = &slf.get().on_ping else {
+            let entering = remember.then(|| slf.clone().unbind());
+            return Ok(Py::new(py, Waiting::of(wait, entering))?.into_any());
+        };
         let wait_for_slot = WAIT_FOR_SLOT.import(py, "reqbus._waiting", "wait_for_slot")?;
-        let on_ping = slf
-            .get()
-            .on_ping
-            .as_ref()
-            .map(|on_ping| on_ping.clone_ref(py));
         let entering = remember.then(|| slf.clone());
-        Ok(wait_for_slot.call1((wait, on_ping, entering))?.unbind())
+        let coroutine = wait_for_slot.call1((wait, on_ping, entering))?;
+        if remember {
+            return Ok(coroutine.unbind());
+        }
+        Ok(coroutine
+            .call_method0(pyo3::intern!(py, "__await__"))?
+            .unbind())
+    }
+
+    /// The slot that was waited for.
+    pub fn entered(&self, slot: Py<Slot>) {
+        *self.state.lock() = State::Entered(slot);
     }
 }
 
@@ -109,7 +121,7 @@ impl Acquire {
         let py = slf.py();
         match slf.get().begin(py)? {
             Begun::Granted(slot) => Ready::object(py, slot.into_any()),
-            Begun::Waits(wait) => Self::waiting(slf, wait, false)?.call_method0(py, "__await__"),
+            Begun::Waits(wait) => Self::waiting(slf, wait, false),
         }
     }
 
@@ -117,7 +129,7 @@ impl Acquire {
         let py = slf.py();
         match slf.get().begin(py)? {
             Begun::Granted(slot) => {
-                slf.get()._entered(slot.clone_ref(py));
+                slf.get().entered(slot.clone_ref(py));
                 Ready::object(py, slot.into_any())
             }
             Begun::Waits(wait) => Self::waiting(slf, wait, true),
@@ -138,7 +150,7 @@ impl Acquire {
 
     /// The slot that a coroutine waited for.
     fn _entered(&self, slot: Py<Slot>) {
-        *self.state.lock() = State::Entered(slot);
+        self.entered(slot);
     }
 
     /// The slot, blocking without the interpreter's lock until there is one.

@@ -51,6 +51,7 @@ mod teller;
 #[cfg(feature = "test-clock")]
 mod testing;
 mod wait;
+mod waiting;
 
 /// The extension module of the package reqbus.
 #[pyo3::pymodule(gil_used = false)]

@@ -138,11 +138,14 @@ impl LoopCore {
         seat
     }
 
+    /// Whether it is the bell of this loop.
+    pub fn is_of(&self, event_loop: &Bound<'_, PyAny>) -> bool {
+        event_loop.as_ptr() as usize == self.event_loop && !self.is_gone()
+    }
+
     /// This bell's loop, if the calling thread runs it now.
     fn running<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let get = GET_RUNNING_LOOP.import(py, "asyncio", "_get_running_loop")?;
-        let running = get.call0()?;
-        Ok((running.as_ptr() as usize == self.event_loop).then_some(running))
+        Ok(running_loop(py)?.filter(|running| self.is_of(running)))
     }
 
     /// The calling thread serves the bell and made something ready: gives futures their results, if this is their loop.
@@ -222,12 +225,23 @@ impl LoopCore {
         py: Python<'_>,
         attach: impl FnOnce() -> R + Send,
     ) -> R {
+        // This thread runs the loop: who is woken here has its result at once.
         let serving = Serving::of(&self.bell);
         let attached = py.detach(attach);
-        self.drain_here(py);
+        if self.bell.has_ready() {
+            self.deliver(py, &self.take(Bell::leave).1);
+        }
         drop(serving);
         attached
     }
+}
+
+/// The loop that the calling thread runs.
+pub fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let running = GET_RUNNING_LOOP
+        .import(py, "asyncio", "_get_running_loop")?
+        .call0()?;
+    Ok((!running.is_none()).then_some(running))
 }
 
 /// Gives a future its result. One that has ended otherwise, cancelled above all, needs none.

@@ -12,7 +12,7 @@ use crate::ask::{Asks, Terms};
 use crate::errors::{raised, refused};
 use crate::here::call;
 use crate::leaks::Leaks;
-use crate::loop_bell::{LoopBell, Seat};
+use crate::loop_bell::{LoopBell, LoopCore, Seat};
 use crate::pool::SlotPool;
 use crate::seconds::{in_slices, timeout as timeout_of};
 use crate::slot::Slot;
@@ -116,6 +116,42 @@ impl Wait {
         step.map(|step| self.seen(py, step)).transpose()
     }
 
+    /// What is new gives `future` its result, on this loop. Look after this.
+    pub fn expect(&self, py: Python<'_>, at: &Arc<LoopCore>, future: Py<PyAny>) -> PyResult<()> {
+        let is_seated = match &*self.seat.lock() {
+            Some(seat) => Arc::ptr_eq(&seat.core, at),
+            None => false,
+        };
+        if !is_seated {
+            let (core, seat) = (self.core(py)?, at.take_seat());
+            let attach = || core.attach(&seat.core.bell, seat.token);
+            let attached = at.attach_here(py, attach);
+            attached.map_err(|error| raised(py, &error))?;
+            let before = self.seat.lock().replace(seat);
+            drop(before);
+        }
+        let seat = self.seat.lock().clone();
+        if let Some(seat) = seat {
+            seat.expect(future);
+        }
+        Ok(())
+    }
+
+    /// Gives up. Nothing happens if the wait is over.
+    pub fn give_up(&self, py: Python<'_>) {
+        if let Some(core) = &self.core {
+            call(py, || core.cancel(None));
+        }
+    }
+
+    pub fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        Seat::visit(&self.seat, visit)
+    }
+
+    pub fn clear(&self) {
+        Seat::clear(&self.seat);
+    }
+
     fn object(py: Python<'_>, looked: Option<Looked>) -> PyResult<Py<PyAny>> {
         Ok(match looked {
             None => py.None(),
@@ -130,11 +166,11 @@ impl Wait {
 #[pymethods]
 impl Wait {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        Seat::visit(&self.seat, &visit)
+        self.visit(&visit)
     }
 
     fn __clear__(&self) {
-        Seat::clear(&self.seat);
+        self.clear();
     }
 
     /// What is new: `None`, `"ping"`, or the slot; the refusal is raised.
@@ -199,23 +235,7 @@ impl Wait {
 
     /// What is new gives `future` its result, on this bell's loop. Look after this.
     fn _expect(&self, py: Python<'_>, bell: &LoopBell, future: Py<PyAny>) -> PyResult<()> {
-        let is_seated = match &*self.seat.lock() {
-            Some(seat) => Arc::ptr_eq(&seat.core, &bell.0),
-            None => false,
-        };
-        if !is_seated {
-            let (core, seat) = (self.core(py)?, bell.0.take_seat());
-            let attach = || core.attach(&seat.core.bell, seat.token);
-            let attached = bell.0.attach_here(py, attach);
-            attached.map_err(|error| raised(py, &error))?;
-            let before = self.seat.lock().replace(seat);
-            drop(before);
-        }
-        let seat = self.seat.lock().clone();
-        if let Some(seat) = seat {
-            seat.expect(future);
-        }
-        Ok(())
+        self.expect(py, &bell.0, future)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

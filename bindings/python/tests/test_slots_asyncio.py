@@ -289,3 +289,42 @@ async def test_one_queue_for_tasks_and_threads() -> None:
     held.release()
     await asyncio.gather(*waiting)
     assert order == list(range(6))
+
+
+async def test_what_awaits_without_a_task_of_asyncio_is_given_back_too() -> None:
+    """A wait is driven by hand, as a task does it: closed, or something is thrown in, it has taken nothing."""
+    pool = reqbus.SlotPool()
+    held = await pool.acquire("user", 42, limit=1)
+    for ends in ("close", "throw", "drop"):
+        waiting = pool.acquire("user", 42, limit=1).__await__()
+        future = waiting.send(None) if hasattr(waiting, "send") else next(waiting)
+        assert future._asyncio_future_blocking and await load(pool) == (1, 1)
+        if ends == "close":
+            waiting.close()
+        elif ends == "throw":
+            with pytest.raises(KeyError):
+                waiting.throw(KeyError("thrown"))
+        del waiting, future
+        gc.collect()
+        assert await load(pool) == (1, 0)
+    waiting = pool.acquire("user", 42, limit=1).__await__()
+    future = next(waiting)
+    held.release()
+    assert future.done()
+    with pytest.raises(StopIteration) as stopped:
+        next(waiting)
+    assert stopped.value.value.release() == "released"
+
+
+async def test_a_wake_for_nothing_sleeps_again() -> None:
+    pool = reqbus.SlotPool()
+    held = await pool.acquire("user", 42, limit=1)
+    waiting = pool.acquire("user", 42, limit=1).__await__()
+    first = next(waiting)
+    first.set_result(None)
+    second = next(waiting)
+    assert second is not first and not second.done()
+    held.release()
+    assert second.done()
+    waiting.close()
+    assert await load(pool) == (0, 0)
