@@ -41,6 +41,7 @@ type runnerLife int
 
 const (
 	runnerNew runnerLife = iota
+	runnerLoading
 	runnerStarted
 	runnerStopped
 )
@@ -61,28 +62,42 @@ func NewRunner(load func(context.Context) ([]Task, error), options reqbus.Runner
 	return r, err
 }
 
-// Start loads the tasks and begins. Twice is once; after a stop it does nothing. The error is that of load, and then it has
-// not begun.
+// Start loads the tasks and begins. Twice is once, also while the first loads; after a stop it does nothing. The error is
+// that of load, and then it has not begun.
 func (r *Runner) Start(ctx context.Context) error {
-	if r == nil {
+	if r == nil || !r.enter(runnerNew, runnerLoading) {
 		return nil
+	}
+	// The host's function, which may take its time, and use the runner: not under the lock.
+	var tasks []Task
+	if r.load != nil {
+		var err error
+		if tasks, err = r.load(ctx); err != nil {
+			r.enter(runnerLoading, runnerNew)
+			return err
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.life != runnerNew {
-		return nil
+	if r.life != runnerLoading {
+		return nil // it was stopped meanwhile
 	}
-	if r.load != nil {
-		tasks, err := r.load(ctx)
-		if err != nil {
-			return err
-		}
-		for _, task := range tasks {
-			r.put(task)
-		}
+	for _, task := range tasks {
+		r.put(task)
 	}
 	r.life = runnerStarted
 	return r.runner.Start()
+}
+
+// enter goes from one stage of life to another, if it is at the first.
+func (r *Runner) enter(from, to runnerLife) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.life != from {
+		return false
+	}
+	r.life = to
+	return true
 }
 
 // Schedule puts a task on the list, in place of the one of its id, and it is checked at once. If a check of that one is under

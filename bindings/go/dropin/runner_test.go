@@ -195,6 +195,26 @@ func TestRunner_Start_SaysThatTheListCannotBeLoaded(t *testing.T) {
 	}
 }
 
+func TestRunner_Start_LoadsUnderNoLock(t *testing.T) {
+	var r *Runner
+	loads := 0
+	load := func(ctx context.Context) ([]Task, error) {
+		loads++
+		if err := r.Start(ctx); err != nil || r.Schedule(Task{ID: 1}) || r.Len() != 0 {
+			t.Error("it has begun before it has loaded")
+		}
+		_, err := r.Stop(ctx)
+		return []Task{{ID: 2, Interval: time.Hour, Check: func(context.Context) error { return nil }}}, err
+	}
+	r, err := NewRunner(load, reqbus.RunnerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Start(soon(t)); err != nil || loads != 1 || r.Len() != 0 {
+		t.Fatalf("stopped while it loads: %v, %d loads, %d tasks", err, loads, r.Len())
+	}
+}
+
 func TestRunner_Stop_DrainsAllGoroutines(t *testing.T) {
 	var count atomic.Int64
 	r := started(t, func(context.Context) (tasks []Task, err error) {
