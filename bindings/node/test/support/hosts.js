@@ -43,9 +43,9 @@ async function read(port, { isDone = () => false, path = '/events', method, head
   return { status: res.statusCode, headers: res.headers, text };
 }
 
-/** Waits, as long as it takes within two seconds, for what happens in another part of the process. */
+/** Waits, as long as it takes within some 20 seconds, for what happens in another part of the process. */
 async function until(isTrue) {
-  for (let at = 0; at < 400 && !(await isTrue()); at += 1) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (let at = 0; at < 4000 && !(await isTrue()); at += 1) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.ok(await isTrue());
 }
 
