@@ -62,11 +62,19 @@ func (h *sseHandler) serve(r *http.Request, sub *Subscription, out *sseWriter) {
 		if err != nil {
 			return // the client is gone, or the bus is closed
 		}
-		if isSilent && out.write([]byte(sub.Heartbeat(FormSSE))) != nil {
+		if isSilent && h.beat(sub, out, try) != nil {
 			return
 		}
 		silence.Reset(h.Heartbeat)
 	}
+}
+
+// beat tells a quiet client the settled id. It looks once more before: events that the filter leaves out are settled by that.
+func (h *sseHandler) beat(sub *Subscription, out *sseWriter, try func() (bool, error)) error {
+	if some, err := try(); some || err != nil {
+		return err
+	}
+	return out.write([]byte(sub.Heartbeat(FormSSE)))
 }
 
 // sseWriter writes what a client gets, at once and not for longer than it may take.

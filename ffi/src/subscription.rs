@@ -310,7 +310,8 @@ pub unsafe extern "C" fn reqbus_subscription_settled(
 }
 
 /// Writes a heartbeat in `form` (a reqbus_form), which carries the settled id, into `text` and its
-/// length to `*len`: what to write to a client that has heard nothing for a while.
+/// length to `*len`: what to write to a client that has heard nothing for a while. Look for items first, or
+/// wait in vain: the id is that of the last read.
 ///
 /// `text` belongs to the caller. If `text_len` is less than is needed, nothing is written but `*len`, and
 /// the answer is REQBUS_BUFFER_TOO_SMALL; 128 bytes are enough for every form. REQBUS_NULL_ARGUMENT if

@@ -172,7 +172,7 @@ impl Subscription {
     }
 
     /// The newest id up to which every event was placed in a batch or yielded by a stream, filtered out, or reported
-    /// lost.
+    /// lost. As of the last read: what a filter leaves out counts once a read has passed it, one that found nothing too.
     #[must_use]
     pub fn settled(&self) -> EventId {
         let bus = &self.core.bus;
@@ -188,7 +188,8 @@ impl Subscription {
     }
 
     /// Appends a heartbeat with the settled id: what a quiet connection is sent now and then, so that a
-    /// client which hears it and breaks off resumes from there. In SSE an `id:`-only block.
+    /// client which hears it and breaks off resumes from there. In SSE an `id:`-only block. Look for items first: it
+    /// carries what was settled by then.
     pub fn heartbeat(&self, form: Form, out: &mut Vec<u8>) {
         wire::heartbeat(out, form, self.settled());
     }

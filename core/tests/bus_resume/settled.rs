@@ -1,8 +1,10 @@
 //! B9: the id up to which a reader has everything.
 
-use reqbus_core::Subscription;
+use std::time::Duration;
+
 use reqbus_core::bus::{Batch, BusOptions, Limits, SubscribeOptions};
 use reqbus_core::wire::Form;
+use reqbus_core::{ErrorKind, Subscription};
 
 use crate::common::{ALL, POLICIES, id, plain_bus, publish_n, resume, subscribe};
 
@@ -43,6 +45,11 @@ fn b9_a_heartbeat_carries_the_settled_id_never_the_newest() {
         assert_eq!(picky.try_recv(&mut batch, ALL).unwrap(), 0);
         assert_eq!(heartbeat(&picky), expected(20));
         assert_eq!(batch.settled().seq, 20);
+        // A wait that ends with nothing has passed them too: what a server does before it writes a heartbeat.
+        publish_n(&bus, 10);
+        let waited = picky.recv_timeout(&mut batch, ALL, Some(Duration::from_millis(1)));
+        assert_eq!(waited.unwrap_err().kind(), ErrorKind::Timeout);
+        assert_eq!(heartbeat(&picky), expected(30));
     }
 }
 
