@@ -227,6 +227,19 @@ async def test_a_stop_from_inside_waits_for_nobody_who_stops_too() -> None:
 
 
 @needs_clock
+async def test_a_stop_from_inside_does_not_count_its_own_check() -> None:
+    ends: list[reqbus.Stopped] = []
+
+    async def check(_check: reqbus.Check) -> None:
+        ends.append(await runner.stop(timeout=60))
+
+    runner = reqbus.Runner(lambda: ["a"], check, _clock=driven())
+    runner.start()
+    await until(lambda: bool(ends))
+    assert ends == [reqbus.Stopped([], True)]
+
+
+@needs_clock
 async def test_a_cancelled_check_broke_down_and_a_cancelled_loop_has_stopped() -> None:
     checks = Checks()
     checks.due = ["a", "b"]
