@@ -1,7 +1,8 @@
 //! An awaitable that is done.
 
 use parking_lot::Mutex;
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
@@ -62,17 +63,27 @@ impl Ready {
         slf
     }
 
-    fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn __next__(&self, py: Python<'_>) -> PyResult<*mut ffi::PyObject> {
         match self.0.lock().take() {
-            // In a tuple: a value that is one would be taken for the exception's arguments. Any other spares the
-            // interpreter to make the exception.
-            Some(value) if value.bind(py).is_instance_of::<PyTuple>() => {
-                Err(PyStopIteration::new_err((value,)))
-            }
-            Some(value) => Err(PyStopIteration::new_err(value)),
+            Some(value) => ended_with(py, value),
             None => Err(PyRuntimeError::new_err(
                 "cannot reuse already awaited answer",
             )),
         }
     }
+}
+
+/// What an iterator returns that ends with a value for whoever awaits it.
+#[inline]
+pub fn ended_with(py: Python<'_>, value: Py<PyAny>) -> PyResult<*mut ffi::PyObject> {
+    // A value that is a tuple would be taken for the exception's arguments. Any other is set as it is, which spares the
+    // interpreters that can be spared it to make the exception.
+    let value = if value.bind(py).is_instance_of::<PyTuple>() {
+        (value,).into_pyobject(py)?.into_any().unbind()
+    } else {
+        value
+    };
+    // SAFETY: both are alive, this thread is attached, and NULL with an exception set is what `tp_iternext` may return.
+    unsafe { ffi::PyErr_SetObject(ffi::PyExc_StopIteration, value.as_ptr()) };
+    Ok(std::ptr::null_mut())
 }

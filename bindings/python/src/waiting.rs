@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -14,6 +15,7 @@ use pyo3::sync::PyOnceLock;
 use crate::acquire::Acquire;
 use crate::here;
 use crate::loop_bell::{LoopBell, LoopCore, running_loop};
+use crate::ready::ended_with;
 use crate::slot::Slot;
 use crate::wait::{Looked, Wait};
 
@@ -129,10 +131,10 @@ impl Waiting {
         slf
     }
 
-    fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn __next__(&self, py: Python<'_>) -> PyResult<*mut ffi::PyObject> {
         match self.step(py) {
-            Ok(Stepped::Sleeps(future)) => Ok(future),
-            Ok(Stepped::Granted(slot)) => Err(PyStopIteration::new_err(slot)),
+            Ok(Stepped::Sleeps(future)) => Ok(future.into_ptr()),
+            Ok(Stepped::Granted(slot)) => ended_with(py, slot.into_any()),
             Err(error) => {
                 // Nothing if it was the wait's own end.
                 self.wait.give_up(py);
