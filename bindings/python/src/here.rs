@@ -37,14 +37,6 @@ pub fn stand_up(core: &Arc<LoopCore>) {
     }
 }
 
-/// The bell of `running`, if this thread ran that loop last.
-pub fn seated(running: &Bound<'_, PyAny>) -> Option<Arc<LoopCore>> {
-    let here = HERE.take();
-    let seated = here.as_ref().filter(|core| core.is_of(running)).cloned();
-    put_back(here);
-    seated
-}
-
 /// What was there, if something was, goes after it is no longer there.
 fn put_back(here: Option<Arc<LoopCore>>) {
     let before = HERE.replace(here);

@@ -13,7 +13,6 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::acquire::Acquire;
-use crate::here;
 use crate::loop_bell::{LoopBell, LoopCore, running_loop};
 use crate::ready::ended_with;
 use crate::slot::Slot;
@@ -41,10 +40,6 @@ impl Place {
         let Some(running) = running_loop(py)? else {
             return Err(PyRuntimeError::new_err("no running event loop"));
         };
-        if let Some(core) = here::seated(&running) {
-            let running = running.unbind();
-            return Ok(Self { running, core });
-        }
         let bell_of = BELL_OF.import(py, "reqbus._waiting", "bell_of")?;
         let bell = bell_of.call1((&running,))?.cast_into::<LoopBell>()?;
         let core = bell.get().0.clone();

@@ -7,6 +7,7 @@ import gc
 import subprocess
 import sys
 import textwrap
+import threading
 import weakref
 
 import pytest
@@ -145,3 +146,30 @@ def test_the_collector_sees_what_a_pool_leads_to() -> None:
     gone = weakref.ref(Gateway())
     gc.collect()
     assert gone() is None
+
+
+def test_a_loop_in_the_place_of_a_collected_one_has_a_bell_of_its_own() -> None:
+    """Loops come and go at one address; each is rung from other threads."""
+    pool = reqbus.SlotPool()
+
+    async def hand_over() -> None:
+        held = await pool.acquire("user", 1, limit=1)
+        waiting = asyncio.ensure_future(_acquire())
+        while not (await pool.load([("user", 1)]))[0].waiting:
+            await asyncio.sleep(0)
+        threading.Thread(target=held.release).start()
+        (await asyncio.wait_for(waiting, 30)).release()
+
+    async def _acquire() -> reqbus.Slot:
+        return await pool.acquire("user", 1, limit=1)
+
+    place = 0
+    for _ in range(12):
+        loops = [asyncio.new_event_loop() for _ in range(20)]
+        loop = next((loop for loop in loops if id(loop) == place), loops[0])
+        place = id(loop)
+        loop.run_until_complete(hand_over())
+        for one in loops:
+            one.close()
+        del loop, loops, one
+        gc.collect()
