@@ -39,6 +39,7 @@ mod loop_bell;
 mod new_event;
 mod pool;
 mod pool_keys;
+mod reading;
 mod ready;
 mod records;
 mod renewed;

@@ -144,7 +144,7 @@ impl Slot {
     /// The same slot for threads.
     #[getter]
     fn blocking<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let module = slf.py().import("reqbus._blocking")?;
+        let module = slf.py().import("reqbus._blocking_slots")?;
         module.call_method1("BlockingSlot", (slf,))
     }
 

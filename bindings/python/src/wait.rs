@@ -198,7 +198,7 @@ impl Wait {
     /// The same wait for threads.
     #[getter]
     fn blocking<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let module = slf.py().import("reqbus._blocking")?;
+        let module = slf.py().import("reqbus._blocking_slots")?;
         module.call_method1("BlockingWait", (slf,))
     }
 

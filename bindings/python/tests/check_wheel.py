@@ -12,7 +12,7 @@ from pathlib import Path
 #: The newest glibc that a wheel of this machine may ask for; one that is published is built against an older one.
 GLIBC = (2, 34)
 
-NEEDED = ["__init__.py", "py.typed", "_reqbus.pyi", "_errors.py", "_blocking.py"]
+NEEDED = ["__init__.py", "py.typed", "_reqbus.pyi", "_errors.py", "_blocking_bus.py"]
 
 
 def main(wheel: Path) -> None:

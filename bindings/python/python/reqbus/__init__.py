@@ -10,8 +10,9 @@ threads. All times are seconds, unless a name ends in ``_ns`` or ``_ms``. All er
 """
 
 from . import _fork as _fork
-from ._blocking import BlockingBus, BlockingPool, BlockingSlot, BlockingSubscription, BlockingWait
+from ._blocking_bus import BlockingBus, BlockingSubscription
 from ._blocking_runner import BlockingCheck, BlockingRunner
+from ._blocking_slots import BlockingPool, BlockingSlot, BlockingWait
 from ._bus import Bus, Item, Subscription
 from ._errors import (
     AudienceBusyError,

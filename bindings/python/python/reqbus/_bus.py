@@ -15,7 +15,7 @@ from ._waiting import bell_of, wait_for
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ._blocking import BlockingBus, BlockingSubscription
+    from ._blocking_bus import BlockingBus, BlockingSubscription
 
 Item: TypeAlias = Event | Lost | Resync | Status
 Form: TypeAlias = Literal["json", "envelope", "ndjson", "sse"]
@@ -52,7 +52,7 @@ class Bus(_reqbus.Bus):
     @property
     def blocking(self) -> BlockingBus:
         """The same bus for threads."""
-        from ._blocking import BlockingBus
+        from ._blocking_bus import BlockingBus
 
         return BlockingBus(self)
 
@@ -113,7 +113,7 @@ class Subscription(_reqbus.Subscription, AsyncIterator[Item]):
     @property
     def blocking(self) -> BlockingSubscription:
         """The same subscription for threads."""
-        from ._blocking import BlockingSubscription
+        from ._blocking_bus import BlockingSubscription
 
         return BlockingSubscription(self)
 

@@ -16,7 +16,7 @@ from ._waiting import bell_of, wait_for
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ._blocking import BlockingPool
+    from ._blocking_slots import BlockingPool
 
 Ask: TypeAlias = tuple[str, str | int] | tuple[str, str | int, Limit]
 Key: TypeAlias = tuple[str, str | int]
@@ -63,7 +63,7 @@ class SlotPool(_reqbus.SlotPool):
     @property
     def blocking(self) -> BlockingPool:
         """The same pool for threads."""
-        from ._blocking import BlockingPool
+        from ._blocking_slots import BlockingPool
 
         return BlockingPool(self)
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, Literal, Protocol, TypeVar, final
 
 from typing_extensions import Self, disjoint_base
 
-from ._blocking import BlockingSlot, BlockingWait
+from ._blocking_slots import BlockingSlot, BlockingWait
 from ._errors import Limit
 from ._records import BusStats, Consumer, Holder, InFlight, KeyStats, Leak, RunnerStats, ScopeStats, SubscriptionStats
 
