@@ -2,7 +2,7 @@
 
 const native = require('./native.js').get();
 const { ReqbusError, call, translate } = require('./errors.js');
-const { bell, drain, forget, listen, newToken, onAbort } = require('./loop.js');
+const { bell, drain, drainSoon, forget, listen, newToken, onAbort } = require('./loop.js');
 const { Subscription } = require('./subscription.js');
 
 const STATUSES = { success: 0, error: 1, rate_limited: 2 };
@@ -86,7 +86,7 @@ class Bus {
               extraOf(more),
               more.timeNs,
             );
-      if (rang) drain();
+      if (rang) drainSoon();
       return true;
     } catch (error) {
       return closedOrThrow(error);
@@ -95,7 +95,7 @@ class Bus {
 
   #publish(run) {
     try {
-      if (run()) drain();
+      if (run()) drainSoon();
       return true;
     } catch (error) {
       return closedOrThrow(error);

@@ -11,7 +11,7 @@ let lastToken = 0;
 
 const bell = new native.NativeLoop(drain);
 
-/** Tells everybody who has something new. A call that rang on this thread does this before it returns. */
+/** Tells everybody who has something new. A call that rang on this thread does so before it returns, but for a publish. */
 function drain() {
   const ready = bell.take();
   if (ready === null) return;
@@ -21,6 +21,21 @@ function drain() {
     if (token >= 0) waiting.get(token)?.();
     else expected.get(-1 - token)?.(ready[(at += 1)]);
   }
+}
+
+let isSoon = false;
+
+/**
+ * As `drain`, once what runs now is over: a burst then costs its publisher one look, and not one for each reader. What
+ * drains before that takes these along.
+ */
+function drainSoon() {
+  if (isSoon) return;
+  isSoon = true;
+  queueMicrotask(() => {
+    isSoon = false;
+    drain();
+  });
 }
 
 /** A token that nobody has. */
@@ -45,4 +60,14 @@ function onAbort(signal, told) {
   return () => signal.removeEventListener('abort', told);
 }
 
-module.exports = { bell, drain, expected, forget, listen, newToken, onAbort, waiters: () => waiting.size + expected.size };
+module.exports = {
+  bell,
+  drain,
+  drainSoon,
+  expected,
+  forget,
+  listen,
+  newToken,
+  onAbort,
+  waiters: () => waiting.size + expected.size,
+};
