@@ -11,7 +11,7 @@ let lastToken = 0;
 
 const bell = new native.NativeLoop(drain);
 
-/** Tells everybody who has something new. A call that rang on this thread does so before it returns, but for a publish. */
+/** Tells everybody who has something new. A call that rang here, but for a publish, does so before it returns. */
 function drain() {
   const ready = bell.take();
   if (ready === null) return;
