@@ -3,12 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
-#[cfg(not(loom))]
-use std::thread_local;
 use std::time::Duration;
-
-#[cfg(loom)]
-use loom::thread_local;
 
 use super::admission::Admission;
 use super::checks::{Checks, DueList};
@@ -20,7 +15,7 @@ use crate::bell::Source;
 use crate::error::{Error, Result};
 use crate::fork::Generation;
 use crate::guarded::guarded;
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::sync::{AtomicBool, Mutex, Ordering, local_key};
 use crate::threads;
 use crate::time::Deadline;
 
@@ -73,10 +68,9 @@ struct Work {
     id: Option<Arc<str>>,
 }
 
-thread_local! {
+local_key! {
     /// What the current thread does, if it is a runner's: a callback that stops its own runner does not wait for itself.
-    #[allow(clippy::missing_const_for_thread_local, reason = "loom's macro knows no const block")]
-    static WORK: RefCell<Option<Work>> = RefCell::new(None);
+    static WORK: RefCell<Option<Work>> = const { RefCell::new(None) };
 }
 
 impl Runner {
