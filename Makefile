@@ -77,6 +77,10 @@ pytests: setup ## Build the Python package and run what checks it alone
 nodetests: ## Test the Node package alone
 	@scripts/node_tests.sh
 
+.PHONY: node-package
+node-package: ## Pack the Node package and this machine's binary for npm install; names the tarballs
+	@scripts/node_pack.sh
+
 .PHONY: bench
 bench: stage ## Measure beside peers in one run; writes target/bench.json
 	cargo bench $(CARGO_FLAGS) -p reqbus-core --bench peers
