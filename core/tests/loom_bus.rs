@@ -4,6 +4,11 @@
 //! change to the code under which the model was seen to fail.
 #![cfg(loom)]
 
+#[path = "loom_bus/ends.rs"]
+mod ends;
+#[path = "loom_bus/resumes.rs"]
+mod resumes;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Wake, Waker};
@@ -12,7 +17,7 @@ use std::time::Instant;
 use loom::future::block_on;
 use loom::thread;
 use reqbus_core::bus::{
-    Batch, Bus, BusOptions, Filter, Item, Limits, Overflow, ResyncReason, Start, SubscribeOptions,
+    Batch, Bus, BusOptions, Item, Limits, Overflow, ResyncReason, SubscribeOptions,
 };
 use reqbus_core::{Bell, ErrorKind, EventId, NewEvent, Subscription};
 
@@ -256,147 +261,6 @@ fn loom_interrupt_and_a_parked_thread() {
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::Interrupted);
         interrupts.join().unwrap();
     });
-}
-
-/// Closing the bus fixes the end: what was published before it is read, and nothing else.
-fn publish_against_close(overflow: Overflow) {
-    check(3, move || {
-        let bus = bus(2);
-        let sub = subscribe(&bus, overflow);
-        let closes = {
-            let bus = bus.clone();
-            thread::spawn(move || bus.close())
-        };
-        let publishes = {
-            let bus = bus.clone();
-            thread::spawn(move || bus.publish(NewEvent::bytes("k", b"")).is_ok())
-        };
-        let mut seen = Seen::default();
-        seen.await_end(&sub);
-        closes.join().unwrap();
-        let published = publishes.join().unwrap();
-        assert_eq!((seen.seqs.len(), seen.lost), (usize::from(published), 0));
-    });
-}
-
-/// Catches: a `close` that does not take who is armed; a poll that looks before it leaves its waker.
-#[test]
-fn loom_publish_and_close_on_the_log() {
-    publish_against_close(Overflow::CatchUp);
-}
-
-/// Catches: a `close` that does not take who is armed.
-#[test]
-fn loom_publish_and_close_on_a_channel() {
-    publish_against_close(QUEUE);
-}
-
-/// Closing one subscription from another thread fixes its end, and wakes its task.
-fn publish_against_unsubscribe(overflow: Overflow) {
-    check(3, move || {
-        let bus = bus(2);
-        let sub = Arc::new(subscribe(&bus, overflow));
-        let closes = {
-            let sub = sub.clone();
-            thread::spawn(move || sub.close())
-        };
-        let thread = publisher(&bus, 1);
-        let mut seen = Seen::default();
-        seen.await_end(&sub);
-        closes.join().unwrap();
-        thread.join().unwrap();
-        let stats = sub.stats();
-        assert_eq!(stats.matched, seen.seqs.len() as u64);
-        assert_eq!((stats.delivered, stats.lost()), (stats.matched, 0));
-    });
-}
-
-/// Catches: a `close` that wakes nobody.
-#[test]
-fn loom_publish_and_unsubscribe_on_the_log() {
-    publish_against_unsubscribe(Overflow::CatchUp);
-}
-
-/// Catches: a `fix_end` that does not complete the fan-out.
-#[test]
-fn loom_publish_and_unsubscribe_on_a_channel() {
-    publish_against_unsubscribe(QUEUE);
-}
-
-/// The last event before the resume, and the two that are published while it is made.
-fn resume_against_publish(overflow: Overflow, filter: fn() -> Filter) {
-    check(3, move || {
-        let bus = bus(2);
-        for kind in ["other", "k"] {
-            bus.publish(NewEvent::bytes(kind, b"")).unwrap();
-        }
-        let mut id = Vec::new();
-        let epoch = bus.epoch();
-        EventId { epoch, seq: 1 }.write_to(&mut id);
-        let thread = {
-            let bus = bus.clone();
-            thread::spawn(move || {
-                publish(&bus);
-                publish(&bus);
-                bus.close();
-            })
-        };
-        let options = SubscribeOptions {
-            overflow,
-            filter: filter(),
-            start: Start::After(&id),
-            ..SubscribeOptions::default()
-        };
-        let mut seen = Seen::default();
-        match bus.subscribe(options) {
-            Ok(sub) => {
-                seen.await_end(&sub);
-                let stats = sub.stats();
-                assert_eq!(stats.matched, stats.delivered + stats.lost());
-            }
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::Closed);
-                seen.lost = 3;
-            }
-        }
-        thread.join().unwrap();
-        match seen.resync {
-            Some((reason, head)) => {
-                assert_eq!(reason, ResyncReason::Expired);
-                assert_eq!(head.seq + seen.told, 4, "{seen:?}");
-            }
-            None => assert_eq!(seen.seqs.len() as u64 + seen.lost, 3, "{seen:?}"),
-        }
-    });
-}
-
-/// Catches: a ring of slots that takes back a run which is partly emptied as if it were not.
-#[test]
-fn loom_resume_and_publish_on_the_log() {
-    resume_against_publish(Overflow::CatchUp, Filter::all);
-}
-
-/// Catches: a channel that does not begin where the log's part ends.
-#[test]
-fn loom_resume_and_publish_on_a_channel() {
-    resume_against_publish(QUEUE, Filter::all);
-}
-
-fn kind_k() -> Filter {
-    Filter::new(&[], &["k"]).unwrap()
-}
-
-/// Catches: a count of the place that goes on after the log let go of it; a run that is taken back though
-/// partly emptied.
-#[test]
-fn loom_filtered_resume_and_publish_on_the_log() {
-    resume_against_publish(Overflow::CatchUp, kind_k);
-}
-
-/// Catches: a count of the place that goes on after the log let go of it.
-#[test]
-fn loom_filtered_resume_and_publish_on_a_channel() {
-    resume_against_publish(QUEUE, kind_k);
 }
 
 /// A try after a publish has returned finds its event, whoever holds the shard.
