@@ -9,7 +9,6 @@ have node || die "missing: node, 20 or later"
 have npm || die "missing: npm"
 
 package=$root/bindings/node
-target=${CARGO_TARGET_DIR:-$root/target}
 name=$(node -p "require('$package/lib/native.js').platform()")
 cargo build "${flags[@]}" -q --release -p reqbus-node
 rm -rf "$target/node"

@@ -14,7 +14,6 @@ have node || die "missing: node, 20 or later"
 have npm || die "missing: npm"
 
 package=$root/bindings/node
-target=${CARGO_TARGET_DIR:-$root/target}
 name=$(node -p "require('$package/lib/native.js').platform()")
 
 if [[ ${1:-} != --no-npm ]]; then
