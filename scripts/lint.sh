@@ -28,6 +28,11 @@ else
     say "ok   bash -n (shellcheck is not here)"
 fi
 
+# Each package ships the viewer, and none can take it from outside its own folder.
+for viewer in bindings/node/lib/http bindings/python/python/reqbus/asgi; do
+    cmp bindings/go/viewer.html "$viewer/viewer.html" || die "$viewer has another viewer than bindings/go"
+done
+
 scripts/deps_policy.py --self-test
 scripts/deps_policy.py
 if have cargo-deny; then cargo deny --locked check licenses bans sources; fi
