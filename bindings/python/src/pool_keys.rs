@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use reqbus_core::slots::{Holder, HolderId, Key, Limit, Load};
+use reqbus_core::slots::{Holder, HolderId, Key, Limit, Reply, SlotPool as Core};
 
 use crate::answer::answer;
 use crate::ask::{Asks, limit_of};
@@ -17,20 +17,21 @@ fn nothing(py: Python<'_>, (): ()) -> PyResult<Py<PyAny>> {
     Ok(py.None())
 }
 
-fn load_list(py: Python<'_>, loads: Vec<Load>) -> PyResult<Py<PyAny>> {
-    let loads: Vec<_> = loads
+/// A list of what `make` makes of each.
+fn list<T>(
+    py: Python<'_>,
+    items: &[T],
+    make: fn(Python<'_>, &T) -> PyResult<Py<PyAny>>,
+) -> PyResult<Py<PyAny>> {
+    let items: Vec<_> = items
         .iter()
-        .map(|load| records::load(py, load))
+        .map(|item| make(py, item))
         .collect::<PyResult<_>>()?;
-    Ok(PyList::new(py, loads)?.into_any().unbind())
+    Ok(PyList::new(py, items)?.into_any().unbind())
 }
 
 fn holder_list(py: Python<'_>, holders: Vec<Holder>) -> PyResult<Py<PyAny>> {
-    let holders: Vec<_> = holders
-        .iter()
-        .map(|holder| records::holder(py, holder))
-        .collect::<PyResult<_>>()?;
-    Ok(PyList::new(py, holders)?.into_any().unbind())
+    list(py, &holders, records::holder)
 }
 
 fn was_held(py: Python<'_>, was_held: bool) -> PyResult<Py<PyAny>> {
@@ -72,6 +73,19 @@ pub fn set_limit(
     answer(py, blocks, || core.set_limit(named.key(), limit), nothing)
 }
 
+/// Changes how a key is dealt with.
+fn change(
+    pool: &SlotPool,
+    py: Python<'_>,
+    blocks: bool,
+    scope: String,
+    id: &Bound<'_, PyAny>,
+    change: fn(&Core, Key<'_>) -> Reply<()>,
+) -> PyResult<Py<PyAny>> {
+    let (named, core) = (Named::of(scope, id)?, pool.core());
+    answer(py, blocks, || change(core, named.key()), nothing)
+}
+
 /// The limits of calls decide again.
 #[pyfunction]
 pub fn clear_limit(
@@ -81,8 +95,7 @@ pub fn clear_limit(
     scope: String,
     id: &Bound<'_, PyAny>,
 ) -> PyResult<Py<PyAny>> {
-    let (named, core) = (Named::of(scope, id)?, pool.core());
-    answer(py, blocks, || core.clear_limit(named.key()), nothing)
+    change(pool, py, blocks, scope, id, Core::clear_limit)
 }
 
 /// Refuses newcomers and waiters of a key.
@@ -94,8 +107,7 @@ pub fn close_key(
     scope: String,
     id: &Bound<'_, PyAny>,
 ) -> PyResult<Py<PyAny>> {
-    let (named, core) = (Named::of(scope, id)?, pool.core());
-    answer(py, blocks, || core.close_key(named.key()), nothing)
+    change(pool, py, blocks, scope, id, Core::close_key)
 }
 
 /// Opens a closed key.
@@ -107,8 +119,7 @@ pub fn open_key(
     scope: String,
     id: &Bound<'_, PyAny>,
 ) -> PyResult<Py<PyAny>> {
-    let (named, core) = (Named::of(scope, id)?, pool.core());
-    answer(py, blocks, || core.open_key(named.key()), nothing)
+    change(pool, py, blocks, scope, id, Core::open_key)
 }
 
 /// How keys stand.
@@ -121,7 +132,7 @@ pub fn load(
 ) -> PyResult<Py<PyAny>> {
     let (keys, core) = (Asks::of(keys)?, pool.core());
     let ask = || keys.with(|asks| core.load(&asks.iter().map(|ask| ask.key).collect::<Vec<_>>()));
-    let answer = answer(py, blocks, ask, load_list);
+    let answer = answer(py, blocks, ask, |py, loads| list(py, &loads, records::load));
     pool.after(py);
     answer
 }
