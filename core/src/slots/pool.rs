@@ -180,8 +180,8 @@ impl SlotPool {
         sorted
     }
 
-    /// The try that a call begins with. `None` if the store cannot tell at once. The outer refusal is of a call that is
-    /// wrong.
+    /// The try that a call begins with, but for the common one: its callers make that by themselves. `None` if the store
+    /// cannot tell at once. The outer refusal is of a call that is wrong.
     #[inline]
     pub(super) fn try_now(
         &self,
@@ -191,12 +191,6 @@ impl SlotPool {
     ) -> Result<Result<Option<Slot>, Refused>, Refusal> {
         self.check(asks, label)?;
         self.core.shared.reap_leaks();
-        if let ([ask], Some(memory)) = (asks, &self.core.memory) {
-            return match memory.try_one(ask, label, is_final) {
-                Ok(grant) => Ok(Ok(Some(self.slot(Grants::one(grant))))),
-                Err(refused) => Ok(Err(*refused)),
-            };
-        }
         let answer = self.core.store.try_all(&TryAll {
             asks: &self.in_order(asks),
             label,
